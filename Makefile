@@ -1,0 +1,92 @@
+# Everything the book does, by name. `make help` lists it.
+#
+# Only relative paths, so that the folder may lie anywhere, spaces in its name included.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# Python ---------------------------------------------------------------------------------------
+PY := .venv/bin/python
+CANDIDATES := python3.13 python3.12 python3.11 python3 python
+IS_NEW := import sys; sys.exit(sys.version_info < (3, 11))
+FIND_PYTHON = for p in $(CANDIDATES); do "$$p" -c '$(IS_NEW)' 2>/dev/null && echo "$$p" && break; done
+
+# The chapters run, are timed and are verified with one thread on the CPU.
+VERIFIED := OMP_NUM_THREADS=1 LLMBOOK_DEVICE=cpu PYTHONHASHSEED=0
+
+SITE_SOURCES = $(shell find book notebooks src/llmbook/web src/llmbook/exercises scripts/build_site.py \
+	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null | sed 's/ /\\ /g') \
+	_config.yml _toc.yml CHANGELOG.md constraints.txt
+
+.PHONY: book site test unit lint serve lab notebooks model slides pdf assignment colab clean help
+
+##@ Reading
+book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
+	@$(MAKE) --no-print-directory -s _build/site-stamp
+	@echo "The book is built. Open _build/html/index.html, or run: make serve"
+
+_build/site-stamp: $(SITE_SOURCES) | .venv/stamp-book
+	@$(PY) scripts/build_site.py
+	@touch $@
+
+serve: book ## show the built site at http://localhost:8000 (PORT=8001 for another port)
+	@$(PY) scripts/serve.py $(or $(PORT),8000)
+
+slides: .venv/stamp-book ## make the slide decks in _build/slides, readable offline
+	@$(PY) scripts/make_slides.py $(NB)
+
+pdf: book ## print the site into _build/pdf/llmbook.pdf (needs Chromium)
+	@$(PY) scripts/make_pdf.py
+
+##@ Learning and teaching
+lab: .venv/stamp-notebooks ## open JupyterLab on your own copies in my/ (FRESH=1 for new copies)
+	@$(PY) scripts/make_lab_copies.py $(if $(FRESH),--fresh) $(NB)
+	@$(PY) -m ipykernel install --sys-prefix --name python3 --display-name "Python (llmbook)" >/dev/null
+	@cd my && ../$(PY) -m jupyterlab
+
+assignment: .venv/stamp-notebooks ## make a student copy without solutions: make assignment NB=07
+	@$(PY) scripts/make_assignment.py $(NB)
+
+##@ Checking
+test: .venv/stamp-all ## run every check, chapters and browser tests included
+	@$(PY) scripts/run_tests.py
+
+lint: .venv/stamp-all ## run ruff and mypy
+	@$(PY) scripts/run_tests.py ruff format mypy
+
+unit: .venv/stamp-all ## run the unit tests alone
+	@$(PY) scripts/run_tests.py unit
+
+##@ Making
+notebooks: .venv/stamp-notebooks ## execute the chapters in place (NB=07 for one)
+	@$(VERIFIED) $(PY) scripts/run_notebooks.py $(NB)
+
+model: .venv/stamp-all ## train the shipped model again (hours on a CPU, minutes on a GPU)
+	@$(PY) scripts/train_book_model.py $(ARGS)
+
+colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names the repository)
+	@$(PY) scripts/make_colab.py
+
+clean: ## remove what was built (keeps .venv and your copies in my/)
+	@rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@echo "Removed _build and the caches. To remove the environment too: rm -rf .venv"
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+
+# Installing -----------------------------------------------------------------------------------
+.venv/stamp-%: pyproject.toml constraints.txt scripts/bootstrap.py
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ] && [ -x $(PY) ]; then python=$(PY); fi; \
+	if [ -z "$$python" ]; then python=$$($(FIND_PYTHON)); fi; \
+	if [ -z "$$python" ] || ! "$$python" -c '$(IS_NEW)' 2>/dev/null; then \
+		echo "make: the book needs Python 3.11 or newer, and $${python:-none of $(CANDIDATES)} is one." \
+			"Install it, or name it: make book PYTHON=/path/to/python3.12" >&2; exit 1; \
+	fi; \
+	"$$python" scripts/bootstrap.py $*

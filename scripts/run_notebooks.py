@@ -1,0 +1,272 @@
+"""Execute the chapters in place, two at a time, and measure each.
+
+    python scripts/run_notebooks.py             # every chapter
+    python scripts/run_notebooks.py 07 12       # some
+
+Each chapter runs in a process of its own with one thread on the CPU, which is how its
+outputs are verified. What is written back is the same on every run: cell ids are kept,
+and neither times nor the machine's kernel version are recorded in the notebook.
+Seconds and peak memory go to results/notebooks.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+import psutil
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ROOT / "notebooks"
+RESULTS = ROOT / "results" / "notebooks.json"
+AT_A_TIME = 2
+CELL_TIMEOUT = 300  # seconds
+MEGABYTE = 1e6
+
+# One thread, no network, no progress bars: what a verified run is.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "LLMBOOK_DEVICE": "cpu",
+    "PYTHONHASHSEED": "0",
+    "TQDM_DISABLE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
+LANGUAGE = {"name": "python", "pygments_lexer": "ipython3", "file_extension": ".py"}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def find_chapters(numbers: list[str]) -> list[Path]:
+    """Return the chapters with these numbers, all of them where none is given."""
+    chapters = sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb"))
+    if not numbers:
+        return chapters
+    chosen = [path for path in chapters if path.name[:2] in {n.zfill(2) for n in numbers}]
+    missing = {n.zfill(2) for n in numbers} - {path.name[:2] for path in chosen}
+    if missing:
+        names = ", ".join(path.stem for path in chapters)
+        sys.exit(f"No chapter {', '.join(sorted(missing))}. There are: {names}")
+    return chosen
+
+
+class PeakMemory:
+    """Sample the memory of this process and all its children until closed (bytes)."""
+
+    def __init__(self, interval: float = 0.1) -> None:
+        self.peak = 0
+        self._interval = interval
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.is_set():
+            self.peak = max(self.peak, self._children())
+            self._done.wait(self._interval)
+
+    @staticmethod
+    def _children() -> int:
+        total = 0
+        for child in psutil.Process().children(recursive=True):
+            try:
+                total += child.memory_info().rss
+            except psutil.Error:  # it ended between the listing and the question
+                continue
+        return total
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Drop what changes from run to run and join what a kernel may send in pieces."""
+    notebook.metadata["kernelspec"] = dict(KERNEL)
+    notebook.metadata["language_info"] = dict(LANGUAGE)
+    notebook.metadata.pop("execution", None)
+    widgets = notebook.metadata.get("widgets", {})
+    if not widgets.get(WIDGET_STATE, {}).get("state"):
+        notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = join_streams(cell.outputs)
+
+
+def join_streams(outputs: list) -> list:
+    """Merge neighbouring pieces of the same stream: where they split is chance."""
+    joined: list = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        is_stream = output.output_type == "stream"
+        if is_stream and last is not None and last.get("name") == output.name:
+            last["text"] += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def first_words(source: str) -> str:
+    """Return the first line of a cell that says something."""
+    lines = [line for line in source.splitlines() if line.strip()]
+    return lines[0][:80] if lines else "(an empty cell)"
+
+
+def explain(error: Exception, notebook: nbformat.NotebookNode) -> str:
+    """Say which cell failed and how, in a few lines."""
+    message = f"{getattr(error, 'ename', type(error).__name__)}: "
+    message += str(getattr(error, "evalue", "") or error).strip()
+    for number, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
+                tail = "\n".join("    " + line for line in trace.splitlines()[-25:])
+                where = f"cell {number} (id {cell.id}): {first_words(cell.source)}"
+                return f"{where}\n  {output.ename}: {output.evalue}\n{tail}"
+    return message
+
+
+def execute(path: Path) -> dict:
+    """Run one chapter and write it back; on failure leave the file as it was.
+
+    Returns:
+        chapter, seconds, peak_mb (the kernel and all it starts), size_kb of the file,
+        error (None where all went well).
+    """
+    os.environ.update(ENVIRONMENT)
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+    )
+    error = None
+    start = time.perf_counter()
+    with PeakMemory() as memory:
+        try:
+            client.execute()
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as caught:
+            error = explain(caught, notebook)
+    seconds = time.perf_counter() - start
+    if error is None:
+        tidy(notebook)
+        write_atomically(path, nbformat.writes(notebook, indent=1) + "\n")
+    return {
+        "chapter": path.stem,
+        "seconds": round(seconds, 1),
+        "peak_mb": round(memory.peak / MEGABYTE),
+        "size_kb": round(path.stat().st_size / 1000),
+        "error": error,
+    }
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step, so that an interrupted run leaves the old one."""
+    text = text.rstrip("\n") + "\n"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def run_all(chapters: list[Path]) -> list[dict]:
+    """Execute chapters two at a time under a progress bar, in the order of the book."""
+    records = []
+    bar = tqdm(total=len(chapters), unit="chapter", disable=False, desc="Executing")
+    with ProcessPoolExecutor(
+        AT_A_TIME, mp_context=get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        for future in as_completed(pool.submit(execute, path) for path in chapters):
+            record = future.result()
+            records.append(record)
+            bar.set_postfix_str(record["chapter"])
+            bar.update()
+    bar.close()
+    return sorted(records, key=lambda record: record["chapter"])
+
+
+def processor() -> str:
+    """Name the processor as the system does."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    match = re.search(r"model name\s*:\s*(.+)", text)
+    return match.group(1).strip() if match else platform.machine()
+
+
+def record_results(records: list[dict]) -> None:
+    """Merge the measurements into results/notebooks.json, each with date and machine."""
+    import torch
+
+    old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    chapters = old.get("chapters", {})
+    machine = f"{processor()}, {os.cpu_count()} CPUs, {platform.system()}, 1 thread per chapter"
+    for record in records:
+        if record["error"] is None:
+            entry = {key: record[key] for key in ("seconds", "peak_mb", "size_kb")}
+            chapters[record["chapter"]] = entry | {
+                "date": datetime.now(UTC).date().isoformat(),
+                "device": machine,
+                "python": platform.python_version(),
+                "torch": torch.__version__.split("+")[0],
+            }
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = {"command": "make notebooks", "chapters": dict(sorted(chapters.items()))}
+    write_atomically(RESULTS, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(records: list[dict]) -> None:
+    """Print seconds, peak memory and file size per chapter."""
+    width = max(len(record["chapter"]) for record in records)
+    print(f"\n{'chapter':<{width}}  seconds  peak MB  file kB")
+    for record in records:
+        mark = "  FAILED" if record["error"] else ""
+        print(
+            f"{record['chapter']:<{width}}  {record['seconds']:7.1f}  {record['peak_mb']:7d}"
+            f"  {record['size_kb']:7d}{mark}"
+        )
+
+
+def main() -> int:
+    """Execute, record, report; return 1 where a chapter failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("chapter", nargs="*", help="numbers such as 07; all where none is given")
+    chapters = find_chapters(parser.parse_args().chapter)
+    if not chapters:
+        sys.exit("There is no chapter in notebooks/ yet.")
+    records = run_all(chapters)
+    record_results(records)
+    print_table(records)
+    failed = [record for record in records if record["error"]]
+    for record in failed:
+        print(f"\n{record['chapter']} failed in {record['error']}", file=sys.stderr)
+    if failed:
+        print(f"\n{len(failed)} of {len(records)} chapters failed.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
