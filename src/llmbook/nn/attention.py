@@ -1,0 +1,161 @@
+"""Attention: a readable path that shows its weights, and PyTorch's fused kernel."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from llmbook.config import GPTConfig
+from llmbook.nn.cache import LayerCache
+from llmbook.nn.positions import Rotation, rotate
+
+
+def causal_mask(
+    n_query: int, n_key: int | None = None, device: torch.device | None = None
+) -> Bool[Tensor, "T S"]:
+    """True where a query may look: at its own position and at earlier ones.
+
+    With more keys than queries the queries are the last positions, as they are when a cache
+    holds the keys of the tokens before.
+    """
+    n_key = n_query if n_key is None else n_key
+    if n_key < n_query:
+        raise ValueError(
+            f"n_key={n_key} < n_query={n_query}: each query needs a key at its own position"
+        )
+    everything = torch.ones(n_query, n_key, dtype=torch.bool, device=device)
+    return everything.tril(n_key - n_query)
+
+
+def padding_mask(lengths: Int[Tensor, " B"], n_key: int) -> Bool[Tensor, "B 1 1 S"]:
+    """True at the first ``lengths[b]`` keys of sequence b, False at its padding."""
+    if int(lengths.max()) > n_key or int(lengths.min()) < 0:
+        raise ValueError(f"lengths={lengths.tolist()}: each must lie between 0 and n_key={n_key}")
+    return (torch.arange(n_key, device=lengths.device) < lengths[:, None])[:, None, None, :]
+
+
+def attend(
+    q: Float[Tensor, "B H T D"],
+    k: Float[Tensor, "B H S D"],
+    v: Float[Tensor, "B H S D"],
+    mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T S"]]:
+    """Mix values by the similarity of queries to keys: softmax(qkᵀ/√D) v.
+
+    Args:
+        q, k, v: per-head activations (unitless).
+        mask: True where a query may look, broadcastable to (B, H, T, S). A query
+            that may look nowhere (padding) gets zeros, never NaN.
+
+    Returns:
+        The mixed values, and the weights, whose rows sum to 1 (or to 0, see mask).
+
+    Source: Vaswani et al. 2017, eq. 1. Taught in chapter 7.
+    """
+    scores = torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(q.shape[-1])
+    if mask is None:
+        weights = scores.softmax(dim=-1)
+    else:
+        weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
+        weights = weights.masked_fill(~mask, 0.0)  # a row of -inf came out as NaN
+    return torch.einsum("bhts,bhsd->bhtd", weights, v), weights
+
+
+def attend_fused(
+    q: Float[Tensor, "B H T D"],
+    k: Float[Tensor, "B H S D"],
+    v: Float[Tensor, "B H S D"],
+    mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "B H T D"]:
+    """The same mixture as `attend`, in one kernel that never stores the weights.
+
+    Args:
+        q, k, v, mask: as in `attend`.
+        causal: apply the square causal mask inside the kernel; needs T = S and no mask.
+
+    Source: PyTorch's scaled_dot_product_attention; Dao et al. 2022. Taught in chapters 7, 10.
+    """
+    if causal and (mask is not None or q.shape[-2] != k.shape[-2]):
+        raise ValueError("causal=True stands for a square causal mask: give no mask, and T = S")
+    if mask is None:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return out.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+
+
+def repeat_kv(x: Float[Tensor, "B G S D"], times: int) -> Float[Tensor, "B H S D"]:
+    """Give each group of query heads its shared key or value head: H = G · times."""
+    return x if times == 1 else x.repeat_interleave(times, dim=1)
+
+
+class Attention(nn.Module):
+    """Self-attention with ``n_head`` query heads over ``n_kv_head`` key and value heads.
+
+    Each head projects its input to queries, keys and values of width ``d_head``; the heads'
+    mixtures are laid side by side and projected back to ``d_model``.
+
+    Source: Vaswani et al. 2017, section 3.2.2; grouped queries: Ainslie et al. 2023.
+    Taught in chapters 7 and 8.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        d_kv = config.kv_heads * config.d_head
+        self.n_head, self.n_kv_head, self.d_head = config.n_head, config.kv_heads, config.d_head
+        self.query = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.key = nn.Linear(config.d_model, d_kv, bias=config.bias)
+        self.value = nn.Linear(config.d_model, d_kv, bias=config.bias)
+        self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+        rotation: Rotation | None = None,
+        cache: LayerCache | None = None,
+        keep_weights: bool = False,
+    ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B H T S"] | None]:
+        """Attend causally, or as ``mask`` says.
+
+        Args:
+            x: the residual stream, normalised.
+            mask: True where a query may look. None means causal.
+            rotation: cosines and sines of the query positions (RoPE), or None.
+            cache: keys and values of earlier tokens; the new ones are appended to it.
+            keep_weights: take the readable path and return its weights too.
+        """
+        q = self._split_heads(self.query(x), self.n_head)
+        k = self._split_heads(self.key(x), self.n_kv_head)
+        v = self._split_heads(self.value(x), self.n_kv_head)
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        group = self.n_head // self.n_kv_head
+        mixed, weights = _mix(q, repeat_kv(k, group), repeat_kv(v, group), mask, keep_weights)
+        return self.out(mixed.transpose(1, 2).flatten(2)), weights
+
+    def _split_heads(self, x: Tensor, n_head: int) -> Tensor:
+        # (B, T, H·D) -> (B, H, T, D)
+        return x.unflatten(-1, (n_head, self.d_head)).transpose(1, 2)
+
+
+def _mix(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, keep_weights: bool
+) -> tuple[Tensor, Tensor | None]:
+    n_query, n_key = q.shape[-2], k.shape[-2]
+    if keep_weights:
+        mask = causal_mask(n_query, n_key, q.device) if mask is None else mask
+        return attend(q, k, v, mask)
+    if mask is not None:
+        return attend_fused(q, k, v, mask), None
+    if n_query == 1:  # one new token may look at every key
+        return attend_fused(q, k, v), None
+    if n_query == n_key:
+        return attend_fused(q, k, v, causal=True), None
+    return attend_fused(q, k, v, causal_mask(n_query, n_key, q.device)), None

@@ -1,0 +1,166 @@
+"""Folders in the Hugging Face hub's layout: config.json, model.safetensors, tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from llmbook.config import GPTConfig
+from llmbook.files import read_json, read_tensors, write_atomically
+from llmbook.models import GPT
+from llmbook.tokenizers import END_OF_TEXT, BPETokenizer
+from llmbook.weights.hub_config import from_hub_config, to_hub_config
+from llmbook.weights.names import from_hub, to_hub
+
+
+def load_gpt2(name_or_folder: str | Path = "gpt2") -> tuple[GPT, BPETokenizer | None]:
+    """GPT-2 in our own model, from a folder in the hub's layout or, online, by its name there.
+
+    Returns:
+        The model in float32 and evaluation mode, and its tokenizer, or None where the folder
+        has none.
+
+    Raises:
+        FileNotFoundError: no such folder, or a file missing from it.
+        ValueError: damaged files, or weights that do not fit the configuration.
+        ConnectionError: a hub name, and no way to reach the hub.
+
+    Source: Radford et al. 2019. Taught in chapter 17.
+    """
+    folder = Path(name_or_folder)
+    if not folder.is_dir():
+        folder = _download(str(name_or_folder))
+    model, tokenizer = load_hub_folder(folder)
+    if model.config.position != "learned":
+        raise ValueError(f"{folder} holds a Llama-style model, not GPT-2")
+    return model, tokenizer
+
+
+def load_hub_folder(folder: str | Path) -> tuple[GPT, BPETokenizer | None]:
+    """A GPT-2 or Llama folder in the hub's layout, in float32; see `load_gpt2`."""
+    folder = Path(folder)
+    _refuse_pickle(folder)
+    config = from_hub_config(read_json(folder / "config.json"))
+    tensors, _ = read_tensors(folder / "model.safetensors")
+    return build_model(config, tensors, folder), load_hub_tokenizer(folder)
+
+
+def build_model(config: GPTConfig, tensors: dict[str, Tensor], source: str | Path) -> GPT:
+    """A model of this configuration with the hub-named tensors as its weights.
+
+    Raises:
+        ValueError: tensors missing, left over, or of the wrong shape, named in the message.
+    """
+    if config.n_layer > len(tensors):  # before a hostile count builds a billion layers
+        raise ValueError(f"{source}: {config.n_layer} layers, but only {len(tensors)} tensors")
+    with torch.device("meta"):
+        wanted = {k: tuple(v.shape) for k, v in GPT(config).state_dict().items()}
+    try:
+        ours = from_hub(tensors, config)
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{source}: a tensor is missing or misshapen: {error}") from None
+    if config.tie_embeddings:
+        ours.pop("output.weight", None)
+        wanted.pop("output.weight")
+    found = {k: tuple(v.shape) for k, v in ours.items()}
+    wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+    if wrong:
+        k = wrong[0]
+        raise ValueError(
+            f"{source}: {len(wrong)} tensors do not fit config.json; {k} has shape "
+            f"{found.get(k, 'none')} and should have {wanted.get(k, 'none')}"
+        )
+    model = GPT(config)
+    model.load_state_dict({k: v.float() for k, v in ours.items()}, strict=False)
+    return model.eval()
+
+
+def load_hub_tokenizer(folder: str | Path) -> BPETokenizer | None:
+    """The folder's byte-level BPE, from tokenizer.json; None where there is no such file."""
+    path = Path(folder) / "tokenizer.json"
+    return BPETokenizer.load(path) if path.exists() else None
+
+
+def export_hf(
+    model: GPT,
+    tokenizer: BPETokenizer | None,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write a folder that ``transformers`` loads without remote code, and `load_hub_folder` too.
+
+    Args:
+        model, tokenizer: what to write.
+        folder: made if need be.
+        dtype: number format of the stored weights; they are loaded as float32 again.
+
+    Raises:
+        ValueError: the model's choices are neither GPT-2's nor Llama's.
+    """
+    folder = Path(folder)
+    end_of_text = None if tokenizer is None else tokenizer.end_of_text_id
+    document = to_hub_config(model.config, end_of_text)
+    state = model.state_dict()
+    if model.config.tie_embeddings:
+        del state["output.weight"]
+    tensors = {
+        k: v.detach().to("cpu", dtype).contiguous() for k, v in to_hub(state, model.config).items()
+    }
+    write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+    write_atomically(folder / "config.json", _json(document))
+    if tokenizer is not None:
+        tokenizer.save(folder / "tokenizer.json")
+        write_atomically(folder / "tokenizer_config.json", _json(_tokenizer_config(model.config)))
+    return folder
+
+
+def _tokenizer_config(config: GPTConfig) -> dict[str, object]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": config.context_length,
+        "bos_token": END_OF_TEXT,
+        "eos_token": END_OF_TEXT,
+        "clean_up_tokenization_spaces": False,
+    }
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _refuse_pickle(folder: Path) -> None:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    if not (folder / "model.safetensors").exists():
+        pickles = sorted(p.name for p in folder.glob("*.bin"))
+        hint = (
+            f" It has {pickles[0]}, a pickle, which can run code and is never read."
+            if pickles
+            else ""
+        )
+        raise FileNotFoundError(
+            f"{folder} has no model.safetensors.{hint} Convert it with transformers: "
+            "model.save_pretrained(folder)"
+        )
+
+
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ImportError(
+            f"no folder is called {name!r}, and loading it from the hub needs huggingface_hub: "
+            "pip install 'llmbook[notebooks]'"
+        ) from None
+    try:
+        files = ["config.json", "model.safetensors", "tokenizer.json"]
+        return Path(snapshot_download(name, allow_patterns=files))
+    except Exception as error:  # the hub's client raises many kinds
+        raise ConnectionError(
+            f"{name!r} is neither a folder nor to be had from the hub now "
+            f"({type(error).__name__}): check the name and the network, or give a folder"
+        ) from None
