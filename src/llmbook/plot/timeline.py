@@ -1,0 +1,133 @@
+"""One row per model, oldest first: how many parameters, and how many tokens it was trained on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+UNPUBLISHED = "unpublished"
+PARAMETERS, TOKENS, QUIET = "#0072B2", "#D55E00", "#767676"  # Okabe–Ito blue and vermillion
+_TICKS = {10**8: "100 M", 10**9: "1 B", 10**10: "10 B", 10**11: "100 B", 10**12: "1 T"}
+_TICKS |= {10**7: "10 M", 10**13: "10 T", 10**14: "100 T"}
+_DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+
+Row = Mapping[str, str]
+
+
+def parse_count(text: str) -> int | None:
+    """A cell of the table as a number; None where it is empty or "unpublished".
+
+    Raises:
+        ValueError: the cell holds anything else.
+    """
+    if text in ("", UNPUBLISHED):
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"{text!r} is no count: write a whole number, 'unpublished' or nothing")
+    return int(text)
+
+
+def parse_date(text: str) -> date:
+    """A year, year-month or year-month-day; what is not said counts as the first of it.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no date: write YYYY, YYYY-MM or YYYY-MM-DD")
+    return date(*(int(part or 1) for part in match.groups()))
+
+
+def timeline(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
+    """Draw parameters (circles) and training tokens (diamonds) of each model on one log axis.
+
+    A filled circle means that the weights can be downloaded, a hollow one that they cannot. A
+    bar to the left of a circle ends at the parameters that work on one token, where only
+    some do. Rows are sorted by date.
+
+    Args:
+        rows: dictionaries with ``model, date, parameters, active_parameters, training_tokens,
+            open_weights``, as in ``load_table("timeline")``; counts are plain numbers.
+        ax: where to draw; by default a new figure, as tall as the table needs.
+    Returns:
+        The axes.
+    Raises:
+        ValueError: no rows, or a cell that is neither a count nor a date.
+
+    Taught in chapter 1.
+    """
+    if not rows:
+        raise ValueError("a timeline needs at least one row")
+    rows = sorted(rows, key=lambda row: parse_date(row["date"]))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.4, 0.225 * len(rows) + 0.9), layout="constrained")
+    for y, row in enumerate(rows):
+        _draw_row(ax, y, row)
+    _mark_years(ax, rows)
+    _label_marks(ax, rows)
+    _dress_axes(ax, rows)
+    return ax
+
+
+def _draw_row(ax: Axes, y: int, row: Row) -> None:
+    total, active = parse_count(row["parameters"]), parse_count(row["active_parameters"])
+    tokens = parse_count(row["training_tokens"])
+    if total is None:
+        ax.text(1.4e7, y, "size unpublished", color=QUIET, style="italic", size=8, va="center")
+    else:
+        face = PARAMETERS if row["open_weights"] in ("yes", "research") else "white"
+        ax.plot(total, y, "o", ms=7, color=PARAMETERS, mfc=face, mew=1.5, zorder=3)
+    if total is not None and active is not None:
+        ax.plot([active, total], [y, y], "-|", color=PARAMETERS, lw=1.5, ms=7, zorder=2)
+    if tokens is not None:
+        ax.plot(tokens, y, "D", ms=5, color=TOKENS, zorder=3)
+
+
+def _mark_years(ax: Axes, rows: Sequence[Row]) -> None:
+    last = ""
+    for y, row in enumerate(rows):
+        year = row["date"][:4]
+        if year != last:
+            ax.axhline(y - 0.5, color=QUIET, lw=0.4, alpha=0.6)
+            ax.text(1.01, y, year, transform=ax.get_yaxis_transform(), va="center", size=9)
+        last = year
+
+
+def _label_marks(ax: Axes, rows: Sequence[Row]) -> None:
+    """Name each kind of mark once, beside the first row that shows it."""
+    kinds = [
+        ("parameters", "parameters", PARAMETERS),
+        ("training_tokens", "training tokens", TOKENS),
+    ]
+    for column, label, colour in kinds:
+        for y, row in enumerate(rows):
+            count = parse_count(row[column])
+            if count is not None:
+                ax.annotate(label, (count, y), (7, 0), textcoords="offset points", color=colour,
+                            size=9, va="center")  # fmt: skip
+                break
+    for y, row in enumerate(rows):
+        active = parse_count(row["active_parameters"])
+        if active is not None:
+            ax.annotate("active", (active, y), (-6, 0), textcoords="offset points", size=9,
+                        color=PARAMETERS, va="center", ha="right")  # fmt: skip
+            break
+
+
+def _dress_axes(ax: Axes, rows: Sequence[Row]) -> None:
+    ax.set_xscale("log")
+    ax.set_xlim(10**7, 10**14)
+    ax.set_xticks(list(_TICKS), list(_TICKS.values()))
+    ax.minorticks_off()
+    ax.set_xlabel("count (M million, B billion, T trillion)")
+    ax.set_yticks(range(len(rows)), [row["model"] for row in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.grid(axis="x", lw=0.4, alpha=0.6)
+    ax.tick_params(axis="y", length=0)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
