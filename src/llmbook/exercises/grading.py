@@ -1,0 +1,206 @@
+"""Grade an answer: a tick, the hint that a mistake deserves, or the first case that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llmbook.exercises import learner
+from llmbook.exercises.core import Case, Exercise, UnknownExercise, call_directly, find
+from llmbook.exercises.describe import describe, sketch
+from llmbook.exercises.diagnosis import (
+    problem,
+    shown_misconception,
+    solution_outcomes,
+    tolerance_of,
+)
+from llmbook.exercises.outcomes import Outcome, run_case, run_property
+from llmbook.exercises.timeout import TimeUp, can_interrupt, time_limit
+
+Status = Literal["passed", "misconception", "failed", "not attempted", "error", "timed out"]
+TIME_LIMIT = 10.0
+_told_about_limit = False
+
+
+@dataclass(frozen=True)
+class GradeResult:
+    """What the grader found. A notebook shows the printed message only, not this object."""
+
+    exercise: str
+    status: Status
+    message: str
+    misconception: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.status == "passed"
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: the message is already printed."""
+
+
+def grade(exercise_id: str, answer: Any, *, seconds: float = TIME_LIMIT) -> GradeResult:
+    """Check an answer, print what was found, and return it.
+
+    Args:
+        exercise_id: such as ``"07.scaled_scores"``.
+        answer: the function itself, without brackets.
+        seconds: an answer that runs longer in all is cut off (where the platform can).
+    """
+    try:
+        exercise = find(exercise_id)
+    except UnknownExercise as unknown:
+        result = GradeResult(str(exercise_id), "error", f"✗ {unknown}")
+    else:
+        _tell_once_about_limit()
+        result = judge(exercise, answer, seconds=seconds)
+    print(result.message)
+    return result
+
+
+def judge(
+    exercise: Exercise, answer: Any, *, seed: int = 0, seconds: float = TIME_LIMIT
+) -> GradeResult:
+    """Grade without printing. Another seed draws other cases."""
+    refusal = _refusal(exercise, answer)
+    if refusal:
+        return GradeResult(exercise.id, "error", f"✗ {exercise.id}: {refusal}.")
+    right = solution_outcomes(exercise, seed)
+    cases = exercise.all_cases(seed)
+    outcomes: list[Outcome] = []
+    try:
+        with time_limit(seconds):
+            for case in cases:
+                outcomes.append(run_case(exercise, answer, case))
+                if _not_attempted(outcomes[0]):
+                    break
+            else:
+                outcomes += [run_property(law, answer) for law in exercise.properties]
+    except TimeUp as cut:
+        return _timed_out(exercise, cases, len(outcomes), cut, seconds)
+    except KeyboardInterrupt:
+        return GradeResult(exercise.id, "error", f"✗ {exercise.id}: you interrupted the grader.")
+    if _not_attempted(outcomes[0]):
+        message = f'○ {exercise.id}: not attempted yet. hint("{exercise.id}") gives a nudge.'
+        return GradeResult(exercise.id, "not attempted", message)
+    return _verdict(exercise, cases, right, outcomes, seed)
+
+
+def _verdict(
+    exercise: Exercise,
+    cases: list[Case],
+    right: Sequence[Outcome],
+    outcomes: Sequence[Outcome],
+    seed: int,
+) -> GradeResult:
+    tolerance = tolerance_of(exercise)
+    clauses = [problem(r, o, tolerance) for r, o in zip(right, outcomes, strict=True)]
+    first = next((i for i, clause in enumerate(clauses) if clause), None)
+    if first is None:
+        return GradeResult(exercise.id, "passed", _tick(exercise, len(cases)))
+    report = _report(exercise, cases, first, clauses[first] or "", outcomes[first], right[first])
+    shown = shown_misconception(exercise, outcomes, seed)
+    if shown is not None:
+        message = f"✗ {exercise.id}: {shown.hint}\n  Seen in {report}"
+        return GradeResult(exercise.id, "misconception", message, shown.name)
+    status: Status = "failed" if _is_wrong_value(outcomes[first], right[first]) else "error"
+    return GradeResult(exercise.id, status, f"✗ {exercise.id}, {report}")
+
+
+def _is_wrong_value(got: Outcome, right: Outcome) -> bool:
+    """Wrong rather than broken: a value, a law that fails, or the wrong one of two exceptions."""
+    return got.error is None or right.error is not None or _is_law_broken(got)
+
+
+def _is_law_broken(got: Outcome) -> bool:
+    return isinstance(got.error, AssertionError) and learner.line_of(got.error) is None
+
+
+def _tick(exercise: Exercise, n_cases: int) -> str:
+    laws = len(exercise.properties)
+    also = f" and {laws} {'law' if laws == 1 else 'laws'}" if laws else ""
+    success = f" {exercise.success}" if exercise.success else ""
+    return f"✓ {exercise.id}: right on {n_cases} cases{also}.{success}"
+
+
+def _report(
+    exercise: Exercise,
+    cases: list[Case],
+    index: int,
+    clause: str,
+    got: Outcome,
+    right: Outcome,
+) -> str:
+    """The first failing case, or law, with its numbers, and what the answer printed there."""
+    lines = []
+    if index < len(cases):
+        where, given = _case_name(index, cases[index]), _given(exercise, cases[index])
+    else:
+        law = exercise.properties[index - len(cases)]
+        where, given = f"a law that does not hold: {law.sentence}", ""
+    if got.error is not None and right.error is None:
+        if _is_law_broken(got):
+            lines.append(f"{where} {got.error}".strip())
+        else:
+            lines.append(f"{where}: your function raised {learner.what_happened(got.error)}")
+            line = learner.line_of(got.error)
+            lines += [f"in {line}"] if line else []
+    else:
+        lines.append(f"{where}: {clause}.")
+    lines += [f"Given: {given}."] if given else []
+    if got.printed.strip():
+        lines.append("Printed by your function: " + " | ".join(got.printed.splitlines()[:5]))
+    return "\n  ".join(lines)
+
+
+def _case_name(index: int, case: Case) -> str:
+    return f"case {index + 1}" + (f" ({case.note})" if case.note else "")
+
+
+def _given(exercise: Exercise, case: Case) -> str:
+    names = [*exercise.parameters, *("?" * len(case.args))]
+    parts = [f"{n} = {sketch(v)}" for n, v in zip(names, case.args, strict=False)]
+    return ", ".join(parts)
+
+
+def _refusal(exercise: Exercise, answer: Any) -> str | None:
+    """Why this cannot be graded at all: no function, or one that takes other arguments."""
+    if not callable(answer):
+        call = f'grade("{exercise.id}", {exercise.name})'
+        return f"give the function itself, without brackets: {call}. This is {describe(answer)}"
+    if exercise.call is call_directly:
+        return learner.signature_problem(answer, exercise.parameters[: len(exercise.example.args)])
+    return None
+
+
+def _not_attempted(outcome: Outcome) -> bool:
+    """The stub's own exception; PyTorch raises the same type, with a message."""
+    return isinstance(outcome.error, NotImplementedError) and not str(outcome.error)
+
+
+def _timed_out(
+    exercise: Exercise, cases: list[Case], done: int, cut: TimeUp, seconds: float
+) -> GradeResult:
+    where = _case_name(done, cases[done]) if done < len(cases) else "a law"
+    line = learner.line_of(cut)
+    at = f", at {line}" if line else ""
+    message = (
+        f"✗ {exercise.id}: cut off after {seconds:g} seconds in {where}{at}. "
+        "Does every loop come to an end?"
+    )
+    return GradeResult(exercise.id, "timed out", message)
+
+
+def _tell_once_about_limit() -> None:
+    global _told_about_limit
+    if not can_interrupt() and not _told_about_limit:
+        _told_about_limit = True
+        print(
+            "Here an endless loop cannot be cut off: if no answer comes, interrupt the kernel "
+            "(Kernel → Interrupt)."
+        )

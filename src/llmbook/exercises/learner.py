@@ -1,0 +1,56 @@
+"""The learner's side of an exception: which of their own lines it came from."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_FOREIGN = tuple(
+    {_PACKAGE, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))}
+)
+
+
+def line_of(error: BaseException) -> str | None:
+    """``line 3: `scores = q @ k` ``, the learner's last line on the way to the error, or None."""
+    places = [
+        (frame.f_code.co_filename, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if _is_learners(frame.f_code.co_filename)
+    ]
+    with_source = [(file, number) for file, number in places if linecache.getline(file, number)]
+    if not places:
+        return None
+    file, number = (with_source or places)[-1]
+    source = linecache.getline(file, number).strip()
+    return f"line {number}: `{source}`" if source else f"line {number}"
+
+
+def _is_learners(filename: str) -> bool:
+    return not filename.startswith((*_FOREIGN, "<frozen"))
+
+
+def what_happened(error: BaseException) -> str:
+    """Type and message of an exception, the message cut to a few lines."""
+    message = str(error).strip()
+    if len(message) > 300:
+        message = message[:300] + " …"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def signature_problem(answer: Any, parameters: list[str]) -> str | None:
+    """Why the answer cannot be called with these arguments, or None."""
+    try:
+        signature = inspect.signature(answer)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        wanted = ", ".join(parameters)
+        return f"your function is called with ({wanted}), but its parameters are {signature}"
+    return None
