@@ -145,8 +145,10 @@ def kept_files(part: Part, package: Path) -> dict[str, bytes]:
             sys.exit(f"{part.spec} holds nothing that matches {pattern}")
     if part.licence_file:
         files["LICENSE"] = (package / part.licence_file).read_bytes()
-    return {name: data.replace(b"\r\n", b"\n") if name.endswith(".css") else data
-            for name, data in files.items()}
+    return {
+        name: data.replace(b"\r\n", b"\n") if name.endswith(".css") else data
+        for name, data in files.items()
+    }
 
 
 def without_source_map(data: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""What the book's site adds to, and takes from, Jupyter Book's default pages."""
+"""What the book's site adds to, and takes from, Jupyter Book's default pages.
+
+One module per concern, each with its own `setup`. Nothing here asks the network.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from . import access, components, folds, launch, metadata, numbering
+
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the site."""
+    for part in (metadata, launch, numbering, components, folds, access):
+        part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,53 @@
+"""Interactive components: scripts inlined for JupyterLab become files that the pages share.
+
+A component's output holds its data, a static picture, and an inlined script. On the site the
+inlined script is dropped; the runtime and the components of a page are loaded from
+`_static/llmbook/`, once per page and only where used. `llmbook.web.assets` knows the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from llmbook.web import assets
+from sphinx.application import Sphinx
+
+FOLDER = "llmbook"  # below _static
+USED = "llmbook_components"  # key of a page's metadata: names separated by spaces
+
+
+def share_scripts(app: Sphinx) -> None:
+    """Publish the package's own scripts and styles below _static/llmbook/."""
+    if app.builder.format == "html":
+        assets.write_static(Path(app.outdir) / "_static" / FOLDER)
+
+
+def strip_inlined(app: Sphinx, doctree: nodes.document) -> None:
+    """Drop inlined code from the page and note which components it uses."""
+    used: list[str] = []
+    for raw in doctree.findall(nodes.raw):
+        if "html" in raw.get("format", ""):
+            text = raw.astext()
+            used += assets.component_names(text)
+            raw[:] = [nodes.Text(assets.strip_inline(text))]
+    app.env.metadata[app.env.docname][USED] = " ".join(dict.fromkeys(used))
+
+
+def load_scripts(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Load the runtime and the components of this page, each once."""
+    used = app.env.metadata.get(page, {}).get(USED, "").split()
+    if not used:
+        return
+    app.add_css_file(f"{FOLDER}/llmbook.css")
+    for name in assets.page_scripts(used):
+        app.add_js_file(f"{FOLDER}/{name}", loading_method="defer")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", share_scripts)
+    app.connect("doctree-read", strip_inlined)
+    app.connect("html-page-context", load_scripts)
