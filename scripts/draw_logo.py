@@ -8,6 +8,7 @@ Run `python scripts/draw_logo.py`; the files are committed, and the same run giv
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -82,7 +83,7 @@ def canvas(width: int, height: int) -> tuple[plt.Figure, plt.Axes]:
     return figure, axes
 
 
-def save(figure: plt.Figure, name: str, **kwargs: object) -> None:
+def save(figure: plt.Figure, name: str, **kwargs: Any) -> None:
     """Write a PNG without the software's version or date."""
     figure.savefig(STATIC / name, dpi=100, metadata={"Software": None}, **kwargs)
     plt.close(figure)
@@ -100,7 +101,7 @@ def card(width: int = 1200, height: int = 630) -> None:
     figure, axes = canvas(width, height)
     axes.add_patch(Rectangle((0, 0), width, height, facecolor=PAPER))
     draw_mark(axes, 70, 155, 5.0)
-    text = {"family": "DejaVu Sans", "color": "#1a1a2e", "va": "baseline"}
+    text: dict[str, Any] = {"family": "DejaVu Sans", "color": "#1a1a2e", "va": "baseline"}
     axes.text(450, 280, "Language Models", fontsize=50, weight="bold", **text)
     axes.text(450, 350, "from First Principles", fontsize=35, **text)
     axes.text(450, 410, "to the Economy", fontsize=35, **text)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from llmbook.web import assets
 from sphinx.application import Sphinx
+
+from llmbook.web import assets
 
 FOLDER = "llmbook"  # below _static
 USED = "llmbook_components"  # key of a page's metadata: names separated by spaces
