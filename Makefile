@@ -16,11 +16,12 @@ FIND_PYTHON = for p in $(CANDIDATES); do "$$p" -c '$(IS_NEW)' 2>/dev/null && ech
 # The chapters run, are timed and are verified with one thread on the CPU.
 VERIFIED := OMP_NUM_THREADS=1 LLMBOOK_DEVICE=cpu PYTHONHASHSEED=0
 
-SITE_SOURCES = $(shell find book notebooks src/llmbook/web src/llmbook/exercises scripts/build_site.py \
-	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null | sed 's/ /\\ /g') \
-	_config.yml _toc.yml CHANGELOG.md constraints.txt
+# Without -mindepth the folders `book` and `notebooks` themselves would be read as targets.
+SITE_SOURCES = $(shell find book notebooks src/llmbook/web src/llmbook/exercises -mindepth 1 \
+	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
+	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book site test unit lint serve lab notebooks model slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model slides pdf assignment colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
