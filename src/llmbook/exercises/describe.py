@@ -39,16 +39,26 @@ def describe(value: Any) -> str:
     if isinstance(value, GeneratorType):
         return "a generator (wrap it in list(…))"
     if callable(value) and not isinstance(value, nn.Module):
-        return f"the function {getattr(value, '__name__', 'without a name')}"
+        return f"the function {getattr(value, '__name__', 'without a name').lstrip('_')}"
     return f"an object of type {type(value).__name__}"
 
 
+def compact(value: Tensor | np.ndarray) -> str | None:
+    """The numbers of a small tensor, ``[[2.5, 0]]``, or None when there are more than eight."""
+    count = value.numel() if isinstance(value, Tensor) else value.size
+    return _nested(value.tolist()) if count <= 8 else None
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_nested, value)) + "]"
+    return short(value)
+
+
 def sketch(value: Any) -> str:
-    """An argument as the first line of a failing case shows it: short values whole, else sizes."""
+    """An argument as a failing case shows it: short values whole, else their sizes."""
     if isinstance(value, Tensor | np.ndarray):
-        if value.size == 1 if isinstance(value, np.ndarray) else value.numel() == 1:
-            return short(value.item())
-        return "×".join(map(str, value.shape)) or "1"
+        return compact(value) or "×".join(map(str, value.shape))
     if isinstance(value, str | bytes | int | float | bool | list | tuple | dict | type(None)):
         return short(value)
-    return type(value).__name__
+    return describe(value).removeprefix("an object of type ")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from llmbook.exercises import learner
+from llmbook.exercises.compare import Tolerance
 from llmbook.exercises.core import Case, Exercise, UnknownExercise, call_directly, find
 from llmbook.exercises.describe import describe, sketch
 from llmbook.exercises.diagnosis import (
@@ -16,6 +17,7 @@ from llmbook.exercises.diagnosis import (
     tolerance_of,
 )
 from llmbook.exercises.outcomes import Outcome, run_case, run_property
+from llmbook.exercises.relation import relation
 from llmbook.exercises.timeout import TimeUp, can_interrupt, time_limit
 
 Status = Literal["passed", "misconception", "failed", "not attempted", "error", "timed out"]
@@ -103,13 +105,33 @@ def _verdict(
     first = next((i for i, clause in enumerate(clauses) if clause), None)
     if first is None:
         return GradeResult(exercise.id, "passed", _tick(exercise, len(cases)))
-    report = _report(exercise, cases, first, clauses[first] or "", outcomes[first], right[first])
+    clause = f"{clauses[first]}."
     shown = shown_misconception(exercise, outcomes, seed)
     if shown is not None:
-        message = f"✗ {exercise.id}: {shown.hint}\n  Seen in {report}"
+        seen = _report(exercise, cases, first, clause, outcomes[first], right[first])
+        message = f"✗ {exercise.id}: {shown.hint}\n  Seen in {seen}"
         return GradeResult(exercise.id, "misconception", message, shown.name)
+    clause += _pattern(right, outcomes, first, tolerance)
+    report = _report(exercise, cases, first, clause, outcomes[first], right[first])
     status: Status = "failed" if _is_wrong_value(outcomes[first], right[first]) else "error"
     return GradeResult(exercise.id, status, f"✗ {exercise.id}, {report}")
+
+
+def _pattern(
+    right: Sequence[Outcome], got: Sequence[Outcome], first: int, tolerance: Tolerance
+) -> str:
+    """What the wrong results have to do with the right ones, where a case tells it."""
+    told = {
+        i: sentence
+        for i, (r, o) in enumerate(zip(right, got, strict=True))
+        if (sentence := relation(r.value, o.value, tolerance))
+    }
+    if not told:
+        return ""
+    if first in told or len(set(told.values())) == 1:
+        return " " + told.get(first, next(iter(told.values())))
+    index, sentence = next(iter(told.items()))
+    return f" In case {index + 1}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def _is_wrong_value(got: Outcome, right: Outcome) -> bool:
@@ -151,7 +173,7 @@ def _report(
             line = learner.line_of(got.error)
             lines += [f"in {line}"] if line else []
     else:
-        lines.append(f"{where}: {clause}.")
+        lines.append(f"{where}: {clause}")
     lines += [f"Given: {given}."] if given else []
     if got.printed.strip():
         lines.append("Printed by your function: " + " | ".join(got.printed.splitlines()[:5]))

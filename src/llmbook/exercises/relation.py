@@ -1,0 +1,65 @@
+"""What a wrong result has to do with the right one, when it is something plain."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llmbook.exercises.compare import Tolerance, agreement
+from llmbook.exercises.describe import short
+
+_NATS_OR_BITS = "Is one in bits and the other in nats?"
+_TELLING_FACTORS = (
+    (-1.0, "The sign is turned round."),
+    (math.log(2), f"It is ln 2 times the expected one. {_NATS_OR_BITS}"),
+    (1 / math.log(2), f"It is 1/ln 2 times the expected one. {_NATS_OR_BITS}"),
+)
+
+
+def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
+    """A sentence such as ``It is the expected result transposed.``, or None.
+
+    A factor or an offset is named where at least three numbers share it; a single number
+    only where the factor tells of itself (a sign, ln 2).
+    """
+    want, have = _decimal(expected), _decimal(got)
+    if want is None or have is None:
+        return None
+    if want.shape == have.shape and _agree(want, have, tolerance):
+        return None
+    if want.ndim == 2 and have.shape == want.T.shape and _agree(want.T, have, tolerance):
+        return "It is the expected result transposed."
+    if want.shape != have.shape:
+        return None
+    if not (want.isfinite().all() and have.isfinite().all()):
+        return None
+    factor = float((want * have).sum() / want.square().sum().clamp_min(1e-300))
+    if abs(factor) > 1e-6 and _agree(factor * want, have, tolerance):
+        return _factor_sentence(factor, n_numbers=int(want.count_nonzero()))
+    offset = float((have - want).mean()) if want.numel() else 0.0
+    if want.numel() >= 3 and _agree(want + offset, have, tolerance):
+        side = "large" if offset > 0 else "small"
+        return f"Every number is {short(abs(offset))} too {side}."
+    return None
+
+
+def _decimal(value: Any) -> Tensor | None:
+    if isinstance(value, bool) or not isinstance(value, Tensor | numbers.Real):
+        return None
+    tensor = torch.as_tensor(value).detach().cpu()
+    return tensor.double() if tensor.is_floating_point() else None
+
+
+def _agree(want: Tensor, have: Tensor, tolerance: Tolerance) -> bool:
+    return bool(agreement(want, have, tolerance).all())
+
+
+def _factor_sentence(factor: float, n_numbers: int) -> str | None:
+    for value, words in _TELLING_FACTORS:
+        if math.isclose(factor, value, rel_tol=1e-4):
+            return words
+    return f"Every number is {short(factor)} times the expected one." if n_numbers >= 3 else None
