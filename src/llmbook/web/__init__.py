@@ -1,0 +1,20 @@
+"""Interactive components: Python builders that return what a notebook cell shows.
+
+Each builder checks its input, keeps it as integers and draws a static picture or table; a small
+script of the project's own (``js/NAME.js``) makes it interactive, in JupyterLab and on the site.
+"""
+
+from llmbook.web.attention import attention_explorer
+from llmbook.web.component import Component
+from llmbook.web.quiz import quiz
+from llmbook.web.softmax import softmax_dictionary
+from llmbook.web.temperature import next_token_context, temperature_explorer
+
+__all__ = [
+    "Component",
+    "attention_explorer",
+    "next_token_context",
+    "quiz",
+    "softmax_dictionary",
+    "temperature_explorer",
+]

@@ -1,0 +1,102 @@
+"""The scripts and styles of the components: inlined in a notebook, shared on the site.
+
+The site's Sphinx extension needs ``component_names``, ``strip_inline``, ``write_static`` and
+``page_scripts``; nothing else knows where the files lie.
+"""
+
+import hashlib
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+_FOLDER = files("llmbook.web")
+_INLINE = re.compile(r"[ \t]*<script data-llmbook-inline(?:=\"\")?>.*?</script>\n?", re.DOTALL)
+_NAME = re.compile(r'data-component="([a-z_]+)"')
+
+
+def _read(relative: str) -> str:
+    return _FOLDER.joinpath(relative).read_text(encoding="utf-8")
+
+
+def _squeeze(code: str) -> str:
+    """Drop indentation, blank lines and whole-line comments: small notebooks, no build step."""
+    lines = (line.strip() for line in code.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def _squeeze_css(code: str) -> str:
+    return re.sub(r"\s*\n\s*", "", re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL))
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every component that has a script, in alphabetical order."""
+    found = (entry.name for entry in _FOLDER.joinpath("js").iterdir())
+    return tuple(sorted(n.removesuffix(".js") for n in found if n not in ("core.js",)))
+
+
+@cache
+def version() -> str:
+    """A short hash of all scripts and styles: pages never mix two versions of the runtime."""
+    text = "".join(_read(f"js/{n}.js") + _read(f"css/{n}.css") for n in ("core", *names()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def core_script() -> str:
+    """The shared runtime; it does nothing where the same version already runs."""
+    return _squeeze(_read("js/core.js")).replace("@VERSION@", version())
+
+
+@cache
+def inline_script(name: str) -> str:
+    """Everything one output needs: runtime, styles, component, start."""
+    styles = {n: _squeeze_css(_read(f"css/{n}.css")) for n in ("core", name)}
+    script = "\n".join(
+        [
+            core_script(),
+            f"llmbook.style({json.dumps(styles)});",
+            _squeeze(_read(f"js/{name}.js")),
+            "llmbook.start();",
+        ]
+    )
+    if "</script" in script or "<!--" in script:
+        raise ValueError(f"js/{name}.js holds text that would end its script element")
+    return script
+
+
+def component_names(html: str) -> list[str]:
+    """The components that a page or fragment holds, in order of appearance, each once."""
+    return list(dict.fromkeys(_NAME.findall(html)))
+
+
+def strip_inline(html: str) -> str:
+    """The same HTML without the inlined scripts (their JSON and static pictures stay)."""
+    return _INLINE.sub("", html)
+
+
+def page_scripts(components: list[str]) -> list[str]:
+    """File names that a page with these components loads, in order, with ``defer``."""
+    unknown = [name for name in components if name not in names()]
+    if unknown:
+        raise ValueError(f"no such component: {unknown[0]!r}; there are {', '.join(names())}")
+    return ["core.js", *(f"{name}.js" for name in components)] if components else []
+
+
+def write_static(folder: str | Path) -> list[Path]:
+    """Write ``core.js``, each component's script and ``llmbook.css`` into a folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {"core.js": core_script()}
+    contents |= {f"{n}.js": _squeeze(_read(f"js/{n}.js")) for n in names()}
+    contents["llmbook.css"] = "\n".join(
+        _squeeze_css(_read(f"css/{n}.css")) for n in ("core", *names())
+    )
+    written = []
+    for file_name, text in contents.items():
+        path = folder / file_name
+        path.write_text(text + "\n", encoding="utf-8")
+        written.append(path)
+    return written

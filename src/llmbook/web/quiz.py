@@ -1,0 +1,67 @@
+"""Multiple-choice questions whose every answer explains itself."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmbook.web.component import Component
+
+
+def _field(question: Any, name: str) -> Any:
+    found = question.get(name) if isinstance(question, Mapping) else getattr(question, name, None)
+    if found is None:
+        raise ValueError(f"a question lacks {name!r}: {question!r}")
+    return found
+
+
+def _checked(question: Any) -> dict[str, object]:
+    text, choices = str(_field(question, "text")), [str(c) for c in _field(question, "choices")]
+    answer, why = int(_field(question, "answer")), [str(w) for w in _field(question, "why")]
+    if len(choices) < 2:
+        raise ValueError(f"the question {text!r} needs at least two choices")
+    if not 0 <= answer < len(choices):
+        raise ValueError(
+            f"the answer of {text!r} is {answer}, but there are {len(choices)} choices"
+        )
+    if len(why) != len(choices):
+        raise ValueError(f"{text!r} has {len(choices)} choices, but {len(why)} explanations")
+    return {"text": text, "choices": choices, "answer": answer, "why": why}
+
+
+def rich(text: str) -> str:
+    """Escaped HTML in which `code` in backticks becomes code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def quiz(questions: Sequence[Any], *, title: str = "Quiz", caption: str = "") -> Component:
+    """Ask questions, and answer every choice with its own explanation.
+
+    Args:
+        questions: ``llmbook.exercises`` questions or dictionaries with ``text``, ``choices``,
+            ``answer`` (the index of the right choice) and ``why`` (one explanation per choice).
+    Raises:
+        ValueError: for a question that is incomplete.
+    """
+    checked = [_checked(question) for question in questions]
+    if not checked:
+        raise ValueError("a quiz needs at least one question")
+    data: dict[str, object] = {"title": title, "questions": checked}
+    summary = f"{len(checked)} question{'s' if len(checked) > 1 else ''}"
+    return Component("quiz", data, static_quiz(title, checked), summary, caption)
+
+
+def static_quiz(title: str, questions: Sequence[dict[str, Any]]) -> str:
+    """Questions with their choices, the answers in a closed ``details`` element."""
+    items = ""
+    for question in questions:
+        choices = "".join(f"<li>{rich(choice)}</li>" for choice in question["choices"])
+        answers = ""
+        for i, (choice, why) in enumerate(zip(question["choices"], question["why"], strict=True)):
+            verdict = "Right." if i == question["answer"] else "Not quite."
+            answers += f"<li>{rich(choice)}: <strong>{verdict}</strong> {rich(why)}</li>"
+        items += (
+            f"<li><p>{rich(question['text'])}</p><ul>{choices}</ul>"
+            f"<details><summary>Answers</summary><ul>{answers}</ul></details></li>"
+        )
+    return f"<p><strong>{html.escape(title)}</strong></p><ol>{items}</ol>"
