@@ -8,7 +8,9 @@ from llmbook.web.attention import attention_explorer
 from llmbook.web.component import Component
 from llmbook.web.quiz import quiz
 from llmbook.web.softmax import softmax_dictionary
+from llmbook.web.steps import step_generator
 from llmbook.web.temperature import next_token_context, temperature_explorer
+from llmbook.web.timemachine import time_machine
 
 __all__ = [
     "Component",
@@ -16,5 +18,7 @@ __all__ = [
     "next_token_context",
     "quiz",
     "softmax_dictionary",
+    "step_generator",
     "temperature_explorer",
+    "time_machine",
 ]

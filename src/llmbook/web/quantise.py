@@ -27,9 +27,9 @@ def visible(token: str) -> str:
     """A token as it is shown: white space made visible, an empty token as ∅.
 
     >>> visible(" the\\n")
-    '·the↵'
+    '␣the⏎'
     """
-    shown = token.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥").replace("\r", "␍")
+    shown = token.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥").replace("\r", "␍")
     return "".join(c if c.isprintable() else "�" for c in shown) or "∅"
 
 

@@ -30,8 +30,12 @@ def _checked(question: Any) -> dict[str, object]:
 
 
 def rich(text: str) -> str:
-    """Escaped HTML in which `code` in backticks becomes code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    """Escaped HTML in which `code` in backticks becomes code and *stress* becomes stress."""
+    parts = re.split(r"(`[^`]+`|\*[^*\s][^*]*\*)", html.escape(text, quote=False))
+    for i in range(1, len(parts), 2):
+        name = "code" if parts[i][0] == "`" else "em"
+        parts[i] = f"<{name}>{parts[i][1:-1]}</{name}>"
+    return "".join(parts)
 
 
 def quiz(questions: Sequence[Any], *, title: str = "Quiz", caption: str = "") -> Component:

@@ -92,34 +92,10 @@ llmbook.register("attention_explorer", function (app, data, t) {
   let map = null;
 
   function drawMap(width) {
-    const longest = Math.max(...data.tokens.map((token) => token.length));
-    const font = width / T < 17 ? 9.5 : 12;
-    const margin = Math.min(0.3 * width, 10 + longest * font * 0.61);
-    const cell = Math.min(30, (width - margin - 6) / T);
-    const side = cell * T;
-    const svg = s("svg", { width, height: margin + side + 4, role: "img" });
-    const cells = [], rows = [], columns = [];
-    const short = (token) => {
-      const room = Math.floor((margin - 8) / (font * 0.61));
-      return token.length > room ? token.slice(0, room - 1) + "…" : token;
-    };
-    svg.append(s("rect", { class: "ax-back", x: margin, y: margin, width: side, height: side }));
-    for (let q = 0; q < T; q++) {
-      const y = margin + (q + 0.5) * cell;
-      rows.push(s("text", { class: "lb-token", x: margin - 6, y: y + font / 3,
-        "text-anchor": "end", style: `font-size:${font}px`, text: short(data.tokens[q]) }));
-      columns.push(s("text", { class: "lb-token", x: 0, y: 0, style: `font-size:${font}px`,
-        transform: `translate(${y + font / 3} ${margin - 6}) rotate(-90)`,
-        text: short(data.tokens[q]) }));
-      for (let k = 0; k < (data.causal ? q + 1 : T); k++) {
-        const rect = s("rect", { class: "ax-cell", x: margin + k * cell, y: margin + q * cell,
-          width: cell + 0.3, height: cell + 0.3 });
-        rect.place = [q, k];
-        cells.push(rect);
-      }
-    }
-    const frame = s("rect", { class: "ax-frame", rx: 3 });
-    svg.append(...cells, ...rows, ...columns, frame);
+    map = llmbook.heatMap(data.tokens, data.causal, width);
+    map.frame = s("rect", { class: "ax-frame", rx: 3 });
+    const svg = map.svg;
+    svg.append(map.frame);
     const at = (event) => event.target.place || null;
     svg.addEventListener("pointermove", (event) => {
       const place = at(event);
@@ -131,7 +107,6 @@ llmbook.register("attention_explorer", function (app, data, t) {
       const place = at(event);
       if (place) choose(place[chosen.seen]);
     });
-    map = { svg, cells, rows, columns, frame, margin, cell, side };
     plot.replaceChildren(svg);
     paintMap();
     paint();
@@ -139,9 +114,7 @@ llmbook.register("attention_explorer", function (app, data, t) {
 
   function paintMap() {
     if (!map) return;
-    const dark = llmbook.isDark(app);
-    for (const rect of map.cells)
-      rect.style.fill = llmbook.sequential(here(...rect.place), dark).fill;
+    map.paint(here, llmbook.isDark(app));
     map.svg.setAttribute("aria-label", t("map", chosen));
   }
 

@@ -26,7 +26,7 @@
 
   // A token's text; the mark of a leading space is drawn by the style sheet, faintly.
   function token(text, tag) {
-    const space = text.length > 1 && text[0] === "·";
+    const space = text.length > 1 && text[0] === "␣";
     return h(tag || "span", { class: "lb-token" + (space ? " lb-space" : ""),
       text: space ? text.slice(1) : text });
   }
@@ -174,6 +174,38 @@
     return { node: list, update };
   }
 
+  // An attention map (T, T) with its tokens on both axes; paint(weight) colours it, weight(q, k)
+  // in [0, 1]; the cells know their place.
+  function heatMap(tokens, causal, width) {
+    const n = tokens.length, font = width / n < 17 ? 9.5 : 12, letter = font * 0.61;
+    const longest = Math.max(...tokens.map((text) => text.length));
+    const margin = Math.min(0.3 * width, 10 + longest * letter);
+    const cell = Math.min(30, (width - margin - 6) / n), side = cell * n;
+    const room = Math.floor((margin - 8) / letter);
+    const short = (text) => (text.length > room ? text.slice(0, room - 1) + "…" : text);
+    const svg = s("svg", { width, height: margin + side + 4, role: "img" },
+      s("rect", { class: "lb-back", x: margin, y: margin, width: side, height: side }));
+    const cells = [], rows = [], columns = [];
+    const name = (text, place) => s("text", { class: "lb-token", style: `font-size:${font}px`,
+      text: short(text), ...place });
+    tokens.forEach((text, q) => {
+      const middle = margin + (q + 0.5) * cell + font / 3;
+      rows.push(name(text, { x: margin - 6, y: middle, "text-anchor": "end" }));
+      columns.push(name(text, { transform: `translate(${middle} ${margin - 6}) rotate(-90)` }));
+      for (let k = 0; k < (causal ? q + 1 : n); k++) {
+        const rect = s("rect", { class: "lb-cell", x: margin + k * cell, y: margin + q * cell,
+          width: cell + 0.3, height: cell + 0.3 });
+        rect.place = [q, k];
+        cells.push(rect);
+      }
+    });
+    svg.append(...cells, ...rows, ...columns);
+    const paint = (weight, dark) => cells.forEach((rect) => {
+      rect.style.fill = sequential(weight(...rect.place), dark).fill;
+    });
+    return { svg, cells, rows, columns, margin, cell, side, paint };
+  }
+
   // Round axis marks that span a range.
   function ticks(low, high, about) {
     const raw = (high - low) / about;
@@ -185,7 +217,7 @@
     return marks;
   }
 
-  // A line chart. series: [{ label, points: [[x, y]], kind }]; marker(x, y) moves a dot.
+  // A line chart. series: [{ points: [[x, y]], kind }]; axes: { x, y, log, formatX, formatY }.
   function lines(alt, series, axes) {
     const node = h("div", { class: "lb-lines" });
     const all = series.flatMap((one) => one.points);
@@ -195,7 +227,9 @@
     fit(node, (width) => {
       const height = Math.round(Math.min(260, Math.max(170, width * 0.5)));
       const box = { left: 44, right: width - 14, top: 12, bottom: height - 38 };
-      const px = (x) => box.left + ((x - x0) / (x1 - x0 || 1)) * (box.right - box.left);
+      const warp = axes.log ? (x) => Math.log10(x + 1) : (x) => x;
+      const part = (x) => (warp(x) - warp(x0)) / (warp(x1) - warp(x0) || 1);
+      const px = (x) => box.left + part(x) * (box.right - box.left);
       const py = (y) => box.bottom - ((y - y0) / (y1 - y0 || 1)) * (box.bottom - box.top);
       const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
         "aria-label": alt });
@@ -203,7 +237,8 @@
         svg.append(s("line", { class: "lb-rule", x1: box.left, x2: box.right, y1: py(v),
           y2: py(v) }), s("text", { x: box.left - 6, y: py(v) + 4, "text-anchor": "end",
           text: axes.formatY ? axes.formatY(v) : v }));
-      for (const v of ticks(x0, x1, width / 110))
+      const powers = [0, 1, 10, 100, 1000, 10000, 100000, 1000000];
+      for (const v of axes.log ? powers.filter((p) => p >= x0 && p <= x1) : ticks(x0, x1, width / 110))
         svg.append(s("text", { x: px(v), y: box.bottom + 16, "text-anchor": "middle",
           text: axes.formatX ? axes.formatX(v) : v }));
       svg.append(s("text", { class: "lb-axis", x: box.right, y: height - 5,
@@ -262,7 +297,7 @@
   }
 
   window.llmbook = { version: "@VERSION@", h, s, uid, token, bytes, percent, signed, rng, isDark, sequential,
-    onTheme, still, fit, button, slider, select, choice, roving, bars, ticks, lines, style, start,
+    onTheme, still, fit, button, slider, select, choice, roving, bars, heatMap, ticks, lines, style, start,
     register: (name, fn) => { mounts[name] = fn; } };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else setTimeout(start);

@@ -5,9 +5,10 @@ llmbook.register("quiz", function (app, data, t) {
   let first = [];
   const score = h("p", { class: "qz-score", role: "status" });
 
-  // Text in which `code` in backticks becomes code; everything else stays text.
-  const rich = (text) => text.split(/`([^`]+)`/).map((part, i) =>
-    i % 2 ? h("code", { text: part }) : document.createTextNode(part));
+  // Text in which `code` becomes code and *stress* stress; everything else stays text.
+  const rich = (text) => text.split(/(`[^`]+`|\*[^*\s][^*]*\*)/).map((part, i) =>
+    i % 2 ? h(part[0] === "`" ? "code" : "em", { text: part.slice(1, -1) })
+      : document.createTextNode(part));
 
   function ask(question, i) {
     const title = h("p", { class: "qz-text", id: llmbook.uid() });

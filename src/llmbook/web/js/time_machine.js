@@ -1,0 +1,130 @@
+// Time machine: slide through the checkpoints of a training run.
+llmbook.register("time_machine", function (app, data, t) {
+  const { h, s } = llmbook;
+  const records = data.records, n = records.length, T = data.sentence.length;
+  const maps = records.map((record) => llmbook.bytes(record.attention));
+  const whole = (v) => v.toLocaleString("en").replace(/,/g, "\u2009");
+  const loss = (v) => (v / 1000).toFixed(2);
+  let at = n - 1, timer = null;
+
+  // ---- controls
+  const slider = llmbook.slider(t("slider"), { min: 0, max: n - 1, step: 1 }, at,
+    (i) => whole(records[i].step), (i) => { stop(); go(i); });
+  const play = llmbook.button(t("play"), () => (timer ? stop() : start()),
+    { class: "lb-button lb-primary" });
+  const back = llmbook.button("◀ " + t("previous"), () => { stop(); go(at - 1); });
+  const next = llmbook.button(t("next") + " ▶", () => { stop(); go(at + 1); });
+  const status = h("p", { class: "tm-status", role: "status" });
+  function start() {
+    if (at === n - 1) go(0);
+    play.textContent = t("pause");
+    timer = setInterval(() => (at < n - 1 ? go(at + 1) : stop()), 1300);
+  }
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = t("play");
+  }
+
+  // ---- the loss
+  const held = records.some((record) => record.val >= 0);
+  const curve = data.curve.length ? data.curve : records.map((r) => [r.step, r.train]);
+  const series = [{ kind: "a", points: curve.map((p) => [p[0], p[1] / 1000]) }];
+  if (held) series.push({ kind: "b", points: records.filter((r) => r.val >= 0)
+    .map((r) => [r.step, r.val / 1000]) });
+  const chart = llmbook.lines(t("loss_alt"), series, { x: t("step_axis"), y: t("loss_axis"),
+    log: records[n - 1].step > 30 * (records[0].step + 1) || records[0].step === 0 });
+  const key = (kind, text) => h("span", { class: "tm-key tm-" + kind }, text);
+  const keys = h("p", { class: "tm-keys" }, key("a", t("train")), held ? key("b", t("val")) : null);
+
+  // ---- the samples
+  const samples = data.prompts.map((prompt) => {
+    const text = h("span", { class: "tm-sample" });
+    return { text, node: h("li", null, h("b", { text: prompt }), text) };
+  });
+
+  // ---- one head
+  const plot = h("div", { class: "lb-plot" });
+  let map = null;
+  llmbook.fit(plot, (width) => {
+    map = llmbook.heatMap(data.sentence, data.causal, Math.min(width, 420));
+    plot.replaceChildren(map.svg);
+    paintMap();
+  });
+  function paintMap() {
+    if (!map) return;
+    const row = (q) => (data.causal ? (q * (q + 1)) / 2 : q * T);
+    map.paint((q, k) => maps[at][row(q) + k] / 255, llmbook.isDark(app));
+    map.svg.setAttribute("aria-label", t("attention_alt", { step: records[at].step }));
+  }
+
+  // ---- the words
+  const field = h("div", { class: "lb-plot tm-field" });
+  let words = [], size = null, lit = -1;
+  llmbook.fit(field, (width) => {
+    size = [width, Math.round(Math.min(460, Math.max(320, width * 0.62)))];
+    const svg = s("svg", { width: size[0], height: size[1], role: "img" });
+    words = data.words.map((word, i) => {
+      const label = s("text", { x: 6, y: 4, text: word });
+      const node = s("g", { class: "tm-word tm-g" + data.groups[i] }, s("title", { text: word }),
+        s("circle", { r: 4 }), label);
+      svg.append(node);
+      return { node, label, length: word.length * 6.9 + 10 };
+    });
+    field.replaceChildren(svg);
+    paintWords();
+  });
+  function paintWords() {
+    if (!size) return;
+    const points = records[at].points, taken = [];
+    const spot = (i) => [size[0] / 2 + (points[2 * i] / 1000) * (size[0] / 2 - 45),
+      size[1] / 2 - (points[2 * i + 1] / 1000) * (size[1] / 2 - 16)];
+    // A label that would cover another is left out; a chosen group goes first.
+    const order = words.map((_, i) => i).sort((a, b) =>
+      (data.groups[b] === lit) - (data.groups[a] === lit));
+    for (const i of order) {
+      const [x, y] = spot(i), { node, label, length } = words[i];
+      const left = x + length > size[0] ? x - length : x;
+      const free = taken.every(([a, b, wide]) =>
+        left > a + wide || left + length < a || Math.abs(y - b) > 13);
+      if (free) taken.push([left, y, length]);
+      label.setAttribute("text-anchor", left < x ? "end" : "start");
+      label.setAttribute("x", left < x ? -6 : 6);
+      node.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
+      node.classList.toggle("tm-mute", !free);
+      node.classList.toggle("tm-dim", lit >= 0 && data.groups[i] !== lit);
+    }
+    field.firstChild.setAttribute("aria-label",
+      t("map_alt", { n: data.words.length, step: records[at].step }));
+  }
+  const legend = data.group_names.map((name, g) => llmbook.button(name, () => {
+    lit = lit === g ? -1 : g;
+    legend.forEach((node, k) => node.setAttribute("aria-pressed", k === lit));
+    paintWords();
+  }, { class: "tm-group tm-g" + g, "aria-pressed": "false" }));
+
+  function go(i) {
+    at = Math.min(n - 1, Math.max(0, i));
+    const record = records[at];
+    slider.set(at);
+    back.disabled = at === 0;
+    next.disabled = at === n - 1;
+    chart.marker(record.step, [record.train / 1000, record.val < 0 ? null : record.val / 1000]);
+    samples.forEach(({ text }, k) => (text.textContent = record.samples[k]));
+    status.textContent = t(record.val < 0 ? "now_train" : "now", { step: whole(record.step),
+      tokens: whole(record.tokens), train: loss(record.train), val: loss(record.val) });
+    paintMap();
+    paintWords();
+  }
+
+  const part = (label, ...content) => h("div", { class: "tm-part" },
+    h("p", { class: "tm-title", text: label }), ...content);
+  app.append(
+    h("div", { class: "tm-controls" }, slider.node, h("div", { class: "lb-row" }, back, play, next)),
+    status,
+    h("div", { class: "tm-panels" }, part(t("loss"), chart.node, keys), part(t("attention"), plot)),
+    part(t("samples"), h("ul", { class: "tm-samples" }, ...samples.map((one) => one.node))),
+    part(t("map"), field, h("div", { class: "lb-row tm-legend" }, ...legend)));
+  llmbook.onTheme(paintMap);
+  go(n - 1);
+});

@@ -1,0 +1,128 @@
+"""The time machine: slide through the checkpoints of one training run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from llmbook.web import svg
+from llmbook.web.component import Component
+from llmbook.web.quantise import as_array, is_causal, pack, quantise_attention, same_length, visible
+
+
+def time_machine(
+    records: Sequence[Mapping[str, Any]],
+    *,
+    prompts: Sequence[str],
+    sentence: Sequence[str],
+    words: Sequence[str],
+    groups: Sequence[int] | None = None,
+    group_names: Sequence[str] | None = None,
+    curve: Sequence[tuple[int, float]] | None = None,
+    caption: str = "",
+) -> Component:
+    """Show how loss, samples, one head's attention and the embeddings form during training.
+
+    Args:
+        records: one mapping per checkpoint, in order: ``step``, ``tokens_seen``, ``train_loss``
+            and ``val_loss`` (nats per token; the latter may be None), ``samples`` (one per
+            prompt, the continuation alone), ``attention`` (T, T) of one head on the sentence,
+            ``embedding`` (n_words, 2), all checkpoints through one fixed projection.
+        prompts: what the samples continue.
+        sentence: the T tokens of the fixed sentence.
+        words: the tokens of the map.
+        groups: a number per word, from 0 to 5, that colours it; ``group_names`` names them.
+        curve: the training loss at more steps, (step, loss) pairs, if there is a log.
+    Raises:
+        ValueError: where a record lacks something, or lengths and shapes do not agree.
+
+    Taught in chapter 12.
+    """
+    if len(records) < 2:
+        raise ValueError(f"the time machine needs at least two checkpoints, not {len(records)}")
+    groups = list(groups) if groups is not None else [0] * len(words)
+    same_length(len(words), groups=groups)
+    names = list(group_names or [])
+    if min(groups) < 0 or max(groups) > 5 or (names and max(groups) >= len(names)):
+        raise ValueError("groups must lie in 0..5, and each needs its name")
+    steps = [int(record["step"]) for record in records]
+    if sorted(set(steps)) != steps:
+        raise ValueError(f"the steps must rise from record to record, not {steps}")
+    reach = max(float(np.abs(as_array(r["embedding"], "embedding")).max()) for r in records)
+    attention = quantise_attention(
+        np.stack([as_array(r["attention"], "attention") for r in records])
+    )
+    causal = is_causal(attention)
+    same_length(attention.shape[-1], sentence=sentence)
+    packed = [
+        _pack(record, pack(maps, causal), len(prompts), len(words), reach or 1.0)
+        for record, maps in zip(records, attention[0], strict=True)
+    ]
+    data: dict[str, object] = {
+        "records": packed,
+        "prompts": list(prompts),
+        "sentence": [visible(token) for token in sentence],
+        "causal": int(causal),
+        "words": [visible(word).removeprefix("␣") for word in words],
+        "groups": [int(group) for group in groups],
+        "group_names": names,
+        "curve": [[int(step), round(float(loss) * 1000)] for step, loss in curve or []],
+    }
+    summary = f"{len(packed)} checkpoints, steps {steps[0]} to {steps[-1]}"
+    return Component("time_machine", data, _static(packed, prompts), summary, caption)
+
+
+def _pack(
+    record: Mapping[str, Any], attention: str, n_prompt: int, n_word: int, reach: float
+) -> dict[str, Any]:
+    points = as_array(record["embedding"], "embedding")
+    if points.shape != (n_word, 2):
+        raise ValueError(f"embedding must have shape ({n_word}, 2), not {points.shape}")
+    samples = [str(sample) for sample in record["samples"]]
+    same_length(n_prompt, samples=samples)
+    val = record.get("val_loss")
+    return {
+        "step": int(record["step"]),
+        "tokens": int(record["tokens_seen"]),
+        "train": round(float(record["train_loss"]) * 1000),
+        "val": -1 if val is None else round(float(val) * 1000),
+        "samples": samples,
+        "attention": attention,
+        "points": [round(float(v)) for v in (points / reach * 1000).ravel()],
+    }
+
+
+def _static(records: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> str:
+    """The loss curve as a picture, and the first, middle and last samples as a table."""
+    chosen = [records[0], records[len(records) // 2], records[-1]]
+    rows = [
+        [f"step {record['step']}", f"{record['train'] / 1000:.2f}", *record["samples"]]
+        for record in chosen
+    ]
+    head = ["checkpoint", "training loss", *(f"“{prompt} …”" for prompt in prompts)]
+    return _loss_picture(records) + svg.table("What the model writes", head, rows)
+
+
+def _loss_picture(records: Sequence[Mapping[str, Any]]) -> str:
+    width, height, left, bottom = 560.0, 240.0, 40.0, 200.0
+    losses = [record["train"] / 1000 for record in records]
+    top = max(losses) * 1.05
+    reach = np.log10([record["step"] + 1 for record in records])
+    span = float(reach[-1] - reach[0]) or 1.0
+    xs = [left + 10 + (width - left - 40) * float(r - reach[0]) / span for r in reach]
+    ys = [bottom - (bottom - 15) * loss / top for loss in losses]
+    body = svg.tag(
+        "path", d=f"M{left:g} 10V{bottom:g}H{width - 10:g}", fill="none", stroke=svg.RULE
+    )
+    points = " ".join(f"{svg.number(x)},{svg.number(y)}" for x, y in zip(xs, ys, strict=True))
+    body += svg.tag("polyline", points=points, fill="none", stroke="#0b65b0", stroke_width=2)
+    for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        body += svg.tag("circle", cx=x, cy=y, r=4, fill="#0b65b0")
+        if i in (0, len(xs) - 1) or (i % 3 == 0 and i < len(xs) - 2):
+            body += svg.text(x, bottom + 17, str(records[i]["step"]), anchor="middle")
+            body += svg.text(x, y - 9, f"{losses[i]:.2f}", anchor="middle")
+    body += svg.text(width - 10, height - 6, "training step", anchor="end", fill=svg.QUIET)
+    body += svg.text(left + 4, 14.0, "training loss (nats per token)", fill=svg.QUIET)
+    alt = f"Training loss falls from {losses[0]:.2f} at step {records[0]['step']} to "
+    alt += f"{losses[-1]:.2f} at step {records[-1]['step']}."
+    return svg.picture(width, height, body, alt)
