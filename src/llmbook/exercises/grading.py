@@ -136,11 +136,7 @@ def _pattern(
 
 def _is_wrong_value(got: Outcome, right: Outcome) -> bool:
     """Wrong rather than broken: a value, a law that fails, or the wrong one of two exceptions."""
-    return got.error is None or right.error is not None or _is_law_broken(got)
-
-
-def _is_law_broken(got: Outcome) -> bool:
-    return isinstance(got.error, AssertionError) and learner.line_of(got.error) is None
+    return got.error is None or right.error is not None or got.broken_law
 
 
 def _tick(exercise: Exercise, n_cases: int) -> str:
@@ -166,7 +162,7 @@ def _report(
         law = exercise.properties[index - len(cases)]
         where, given = f"a law that does not hold: {law.sentence}", ""
     if got.error is not None and right.error is None:
-        if _is_law_broken(got):
+        if got.broken_law:
             lines.append(f"{where} {got.error}".strip())
         else:
             lines.append(f"{where}: your function raised {learner.what_happened(got.error)}")

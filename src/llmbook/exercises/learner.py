@@ -6,6 +6,7 @@ import inspect
 import linecache
 import sysconfig
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ def line_of(error: BaseException) -> str | None:
     file, number = (with_source or places)[-1]
     source = linecache.getline(file, number).strip()
     return f"line {number}: `{source}`" if source else f"line {number}"
+
+
+def is_broken_law(error: BaseException, check: Callable[..., Any]) -> bool:
+    """Whether a law's own check raised this assertion, rather than the answer that it called."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    raisers = [
+        frame.f_code
+        for frame in frames
+        if frame.f_code is check.__code__ or _is_learners(frame.f_code.co_filename)
+    ]
+    return isinstance(error, AssertionError) and raisers[-1:] == [check.__code__]
 
 
 def _is_learners(filename: str) -> bool:

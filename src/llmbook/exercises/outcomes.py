@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from llmbook.exercises import learner
 from llmbook.exercises.compare import Tolerance, difference
 from llmbook.exercises.core import Case, Exercise, Property
 from llmbook.exercises.timeout import TimeUp
@@ -30,6 +31,7 @@ class Outcome:
     error: BaseException | None = None
     changed: tuple[str, ...] = ()
     printed: str = ""
+    broken_law: bool = False
 
 
 class _FirstLines(io.TextIOBase):
@@ -100,7 +102,8 @@ def run_property(law: Property, answer: Any) -> Outcome:
         except (TimeUp, KeyboardInterrupt):
             raise
         except BaseException as caught:
-            return Outcome(error=caught, printed=printed.text)
+            broken = learner.is_broken_law(caught, law.check)
+            return Outcome(error=caught, printed=printed.text, broken_law=broken)
     return Outcome(value=True)
 
 
