@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 _FOLDER = files("llmbook.web")
+CORE = ("core", "core_pictures")
 _INLINE = re.compile(r"[ \t]*<script data-llmbook-inline(?:=\"\")?>.*?</script>\n?", re.DOTALL)
 _NAME = re.compile(r'data-component="([a-z_]+)"')
 
@@ -34,20 +35,22 @@ def _squeeze_css(code: str) -> str:
 def names() -> tuple[str, ...]:
     """Every component that has a script, in alphabetical order."""
     found = (entry.name for entry in _FOLDER.joinpath("js").iterdir())
-    return tuple(sorted(n.removesuffix(".js") for n in found if n not in ("core.js",)))
+    return tuple(sorted(n.removesuffix(".js") for n in found if not n.startswith("core")))
 
 
 @cache
 def version() -> str:
     """A short hash of all scripts and styles: pages never mix two versions of the runtime."""
-    text = "".join(_read(f"js/{n}.js") + _read(f"css/{n}.css") for n in ("core", *names()))
+    scripts = (_read(f"js/{n}.js") for n in (*CORE, *names()))
+    text = "".join([*scripts, *(_read(f"css/{n}.css") for n in ("core", *names()))])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @cache
 def core_script() -> str:
     """The shared runtime; it does nothing where the same version already runs."""
-    return _squeeze(_read("js/core.js")).replace("@VERSION@", version())
+    code = "\n".join(_squeeze(_read(f"js/{n}.js")) for n in CORE)
+    return code.replace("@VERSION@", version())
 
 
 @cache

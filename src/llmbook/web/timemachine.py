@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmbook.web import svg
 from llmbook.web.component import Component
-from llmbook.web.quantise import as_array, is_causal, pack, quantise_attention, same_length, visible
+from llmbook.web.quantise import (
+    as_array,
+    is_causal,
+    milli,
+    pack,
+    quantise_attention,
+    same_length,
+    visible,
+)
 
 
 def time_machine(
@@ -27,7 +36,8 @@ def time_machine(
         records: one mapping per checkpoint, in order: ``step``, ``tokens_seen``, ``train_loss``
             and ``val_loss`` (nats per token; the latter may be None), ``samples`` (one per
             prompt, the continuation alone), ``attention`` (T, T) of one head on the sentence,
-            ``embedding`` (n_words, 2), all checkpoints through one fixed projection.
+            ``embedding`` (n_words, 2), all checkpoints through one fixed projection. The map's
+            axes span all checkpoints, so that movement and growth are seen.
         prompts: what the samples continue.
         sentence: the T tokens of the fixed sentence.
         words: the tokens of the map.
@@ -48,15 +58,17 @@ def time_machine(
     steps = [int(record["step"]) for record in records]
     if sorted(set(steps)) != steps:
         raise ValueError(f"the steps must rise from record to record, not {steps}")
-    reach = max(float(np.abs(as_array(r["embedding"], "embedding")).max()) for r in records)
+    clouds = [_cloud(record, len(words)) for record in records]
+    low, high = np.min(clouds, axis=(0, 1)), np.max(clouds, axis=(0, 1))
+    spread = np.where(high > low, high - low, 1.0)
     attention = quantise_attention(
         np.stack([as_array(r["attention"], "attention") for r in records])
     )
     causal = is_causal(attention)
     same_length(attention.shape[-1], sentence=sentence)
     packed = [
-        _pack(record, pack(maps, causal), len(prompts), len(words), reach or 1.0)
-        for record, maps in zip(records, attention[0], strict=True)
+        _pack(record, pack(maps, causal), len(prompts), (cloud - low) / spread)
+        for record, maps, cloud in zip(records, attention[0], clouds, strict=True)
     ]
     data: dict[str, object] = {
         "records": packed,
@@ -72,12 +84,17 @@ def time_machine(
     return Component("time_machine", data, _static(packed, prompts), summary, caption)
 
 
-def _pack(
-    record: Mapping[str, Any], attention: str, n_prompt: int, n_word: int, reach: float
-) -> dict[str, Any]:
+def _cloud(record: Mapping[str, Any], n_word: int) -> NDArray[np.float64]:
     points = as_array(record["embedding"], "embedding")
     if points.shape != (n_word, 2):
         raise ValueError(f"embedding must have shape ({n_word}, 2), not {points.shape}")
+    return points
+
+
+def _pack(
+    record: Mapping[str, Any], attention: str, n_prompt: int, points: NDArray[np.float64]
+) -> dict[str, Any]:
+    """One checkpoint as integers; the points come between 0 and 1, the box of all checkpoints."""
     samples = [str(sample) for sample in record["samples"]]
     same_length(n_prompt, samples=samples)
     val = record.get("val_loss")
@@ -88,7 +105,7 @@ def _pack(
         "val": -1 if val is None else round(float(val) * 1000),
         "samples": samples,
         "attention": attention,
-        "points": [round(float(v)) for v in (points / reach * 1000).ravel()],
+        "points": milli(points, "embedding"),
     }
 
 

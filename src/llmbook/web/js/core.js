@@ -39,6 +39,8 @@
     if (p > 0 && p < 0.01 && !digits) return "<\u200a1\u202f%";
     return (100 * p).toFixed(digits || 0) + "\u202f%";
   }
+  // The same with one decimal below ten per cent.
+  const fine = (p) => (p > 0 && p < 0.0005 ? "<\u200a0.1\u202f%" : percent(p, p < 0.0995 && p > 0 ? 1 : 0));
   // mulberry32: a seeded generator, so that "draw" repeats after "reset".
   function rng(seed) {
     let a = seed >>> 0;
@@ -144,124 +146,6 @@
     return point;
   }
 
-  // ---- pictures -------------------------------------------------------------------------
-  // Horizontal bars. update([{ label, value, text, mark, state, title }]) with values in [0, 1].
-  function bars(name) {
-    const list = h("ol", { class: "lb-bars", "aria-label": name });
-    const rows = [];
-    function row() {
-      const parts = { label: h("span", { class: "lb-bar-label" }),
-        fill: h("span", { class: "lb-bar-fill" }), mark: h("span", { class: "lb-bar-mark" }),
-        text: h("span", { class: "lb-bar-text" }) };
-      parts.node = h("li", null, parts.label, h("span", { class: "lb-bar-track",
-        "aria-hidden": "true" }, parts.fill, parts.mark), parts.text);
-      list.append(parts.node);
-      rows.push(parts);
-      return parts;
-    }
-    function update(items) {
-      items.forEach((item, i) => {
-        const parts = rows[i] || row();
-        parts.node.className = item.state || "";
-        parts.label.textContent = item.label;
-        parts.text.textContent = item.text;
-        parts.fill.style.width = 100 * Math.min(1, item.value) + "%";
-        parts.mark.hidden = item.mark === undefined;
-        parts.mark.style.left = 100 * Math.min(1, item.mark || 0) + "%";
-      });
-      rows.splice(items.length).forEach((parts) => parts.node.remove());
-    }
-    return { node: list, update };
-  }
-
-  // An attention map (T, T) with its tokens on both axes; paint(weight) colours it, weight(q, k)
-  // in [0, 1]; the cells know their place.
-  function heatMap(tokens, causal, width) {
-    const n = tokens.length, font = width / n < 17 ? 9.5 : 12, letter = font * 0.61;
-    const longest = Math.max(...tokens.map((text) => text.length));
-    const margin = Math.min(0.3 * width, 10 + longest * letter);
-    const cell = Math.min(30, (width - margin - 6) / n), side = cell * n;
-    const room = Math.floor((margin - 8) / letter);
-    const short = (text) => (text.length > room ? text.slice(0, room - 1) + "…" : text);
-    const svg = s("svg", { width, height: margin + side + 4, role: "img" },
-      s("rect", { class: "lb-back", x: margin, y: margin, width: side, height: side }));
-    const cells = [], rows = [], columns = [];
-    const name = (text, place) => s("text", { class: "lb-token", style: `font-size:${font}px`,
-      text: short(text), ...place });
-    tokens.forEach((text, q) => {
-      const middle = margin + (q + 0.5) * cell + font / 3;
-      rows.push(name(text, { x: margin - 6, y: middle, "text-anchor": "end" }));
-      columns.push(name(text, { transform: `translate(${middle} ${margin - 6}) rotate(-90)` }));
-      for (let k = 0; k < (causal ? q + 1 : n); k++) {
-        const rect = s("rect", { class: "lb-cell", x: margin + k * cell, y: margin + q * cell,
-          width: cell + 0.3, height: cell + 0.3 });
-        rect.place = [q, k];
-        cells.push(rect);
-      }
-    });
-    svg.append(...cells, ...rows, ...columns);
-    const paint = (weight, dark) => cells.forEach((rect) => {
-      rect.style.fill = sequential(weight(...rect.place), dark).fill;
-    });
-    return { svg, cells, rows, columns, margin, cell, side, paint };
-  }
-
-  // Round axis marks that span a range.
-  function ticks(low, high, about) {
-    const raw = (high - low) / about;
-    const power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * [1, 2, 5, 10].find((m) => m * power >= raw);
-    const marks = [];
-    for (let v = Math.ceil(low / step) * step; v <= high + step / 1e6; v += step)
-      marks.push(+v.toPrecision(12));
-    return marks;
-  }
-
-  // A line chart. series: [{ points: [[x, y]], kind }]; axes: { x, y, log, formatX, formatY }.
-  function lines(alt, series, axes) {
-    const node = h("div", { class: "lb-lines" });
-    const all = series.flatMap((one) => one.points);
-    const span = (k) => [Math.min(...all.map((p) => p[k])), Math.max(...all.map((p) => p[k]))];
-    const [x0, x1] = span(0), [y0, y1] = span(1);
-    let at = null, place = () => {};
-    fit(node, (width) => {
-      const height = Math.round(Math.min(260, Math.max(170, width * 0.5)));
-      const box = { left: 44, right: width - 14, top: 12, bottom: height - 38 };
-      const warp = axes.log ? (x) => Math.log10(x + 1) : (x) => x;
-      const part = (x) => (warp(x) - warp(x0)) / (warp(x1) - warp(x0) || 1);
-      const px = (x) => box.left + part(x) * (box.right - box.left);
-      const py = (y) => box.bottom - ((y - y0) / (y1 - y0 || 1)) * (box.bottom - box.top);
-      const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
-        "aria-label": alt });
-      for (const v of ticks(y0, y1, 5))
-        svg.append(s("line", { class: "lb-rule", x1: box.left, x2: box.right, y1: py(v),
-          y2: py(v) }), s("text", { x: box.left - 6, y: py(v) + 4, "text-anchor": "end",
-          text: axes.formatY ? axes.formatY(v) : v }));
-      const powers = [0, 1, 10, 100, 1000, 10000, 100000, 1000000];
-      for (const v of axes.log ? powers.filter((p) => p >= x0 && p <= x1) : ticks(x0, x1, width / 110))
-        svg.append(s("text", { x: px(v), y: box.bottom + 16, "text-anchor": "middle",
-          text: axes.formatX ? axes.formatX(v) : v }));
-      svg.append(s("text", { class: "lb-axis", x: box.right, y: height - 5,
-        "text-anchor": "end", text: axes.x }));
-      svg.append(s("text", { class: "lb-axis", x: box.left + 6, y: box.top + 4, text: axes.y }));
-      series.forEach((one) => svg.append(s("polyline", { class: "lb-line lb-" + one.kind,
-        points: one.points.map((p) => px(p[0]).toFixed(1) + "," + py(p[1]).toFixed(1)).join(" "),
-      })));
-      const dots = series.map((one) => s("circle", { class: "lb-dot lb-" + one.kind, r: 6 }));
-      svg.append(...dots);
-      place = () => dots.forEach((dot, i) => {
-        const y = at && at[1][i];
-        dot.style.display = y === null || y === undefined ? "none" : "";
-        if (at && y !== null && y !== undefined)
-          dot.style.transform = `translate(${px(at[0])}px,${py(y)}px)`;
-      });
-      place();
-      node.replaceChildren(svg);
-    });
-    // One dot on each series: the place x, and a y (or null) for each.
-    return { node, marker: (x, ys) => { at = [x, ys]; place(); } };
-  }
-
   // ---- starting -------------------------------------------------------------------------
   function style(sheets) {
     for (const [name, css] of Object.entries(sheets)) {
@@ -296,8 +180,8 @@
       if (mounts[root.dataset.component]) mount(root);
   }
 
-  window.llmbook = { version: "@VERSION@", h, s, uid, token, bytes, percent, signed, rng, isDark, sequential,
-    onTheme, still, fit, button, slider, select, choice, roving, bars, heatMap, ticks, lines, style, start,
+  window.llmbook = { version: "@VERSION@", h, s, uid, token, bytes, percent, fine, signed, rng, isDark, sequential,
+    onTheme, still, fit, button, slider, select, choice, roving, style, start,
     register: (name, fn) => { mounts[name] = fn; } };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else setTimeout(start);

@@ -1,6 +1,6 @@
 // Step generator: walk through a generation, one token at a time.
 llmbook.register("step_generator", function (app, data, t) {
-  const { h, percent } = llmbook;
+  const { h, fine } = llmbook;
   const n = data.steps.length;
   const share = (units) => units / 10000;
   let at = 0, timer = null;
@@ -43,16 +43,16 @@ llmbook.register("step_generator", function (app, data, t) {
     });
     point(at);
     const items = step.tokens.map((token, k) => ({ label: token, value: share(step.probs[k]),
-      text: percent(share(step.probs[k]), step.probs[k] < 995 ? 1 : 0),
+      text: fine(share(step.probs[k])),
       state: k === place ? "lb-chosen" : "" }));
     const sum = step.probs.reduce((a, b) => a + b, 0);
-    items.push({ label: t("rest"), value: share(10000 - sum), text: percent(share(10000 - sum)),
+    items.push({ label: t("rest"), value: share(10000 - sum), text: fine(share(10000 - sum)),
       state: "lb-rest" + (place < 0 ? " lb-chosen" : "") });
     bars.update(items);
     slider.set(at + 1);
     back.disabled = at === 0;
     next.disabled = at === n - 1;
-    const words = { step: at + 1, n, token: step.chosen, percent: percent(share(step.prob), 1) };
+    const words = { step: at + 1, n, token: step.chosen, percent: fine(share(step.prob)) };
     status.textContent = t("step", words) + ". " + t(place < 0 ? "chosen_low" : "chosen", words)
       + "." + (at === n - 1 ? " " + t("done", words) : "");
   }

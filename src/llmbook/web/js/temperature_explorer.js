@@ -1,6 +1,6 @@
 // Temperature explorer: reshape a next-token distribution, and draw from it.
 llmbook.register("temperature_explorer", function (app, data, t) {
-  const { h, percent } = llmbook;
+  const { h, fine } = llmbook;
   const SHOWN = 12;
   const setting = { context: 0, temperature: data.temperature / 100, topK: Infinity, topP: 1 };
   let random = llmbook.rng(data.seed), drawn = [], draws = 0, last = "";
@@ -103,7 +103,7 @@ llmbook.register("temperature_explorer", function (app, data, t) {
     const shown = Math.min(SHOWN, c.tokens.length);
     const row = (label, p, count, state) => ({ label, value: p, state,
       mark: draws ? count / draws : undefined,
-      text: percent(p, p > 0 && p < 0.0995 ? 1 : 0) + (draws ? ` · ${count}×` : "") });
+      text: fine(p) + (draws ? ` · ${count}×` : "") });
     const items = c.tokens.slice(0, shown).map((token, i) =>
       row(token, list[i].count * list[i].p, drawn[i] || 0, list[i].count ? "" : "lb-out"));
     const others = list.slice(shown);

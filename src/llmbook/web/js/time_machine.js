@@ -58,41 +58,46 @@ llmbook.register("time_machine", function (app, data, t) {
     map.svg.setAttribute("aria-label", t("attention_alt", { step: records[at].step }));
   }
 
-  // ---- the words
+  // ---- the words: all dots first, then all labels, so that no dot covers a label
   const field = h("div", { class: "lb-plot tm-field" });
   let words = [], size = null, lit = -1;
   llmbook.fit(field, (width) => {
-    size = [width, Math.round(Math.min(460, Math.max(320, width * 0.62)))];
+    size = [width, Math.round(Math.min(480, Math.max(340, width * 0.64)))];
     const svg = s("svg", { width: size[0], height: size[1], role: "img" });
-    words = data.words.map((word, i) => {
-      const label = s("text", { x: 6, y: 4, text: word });
-      const node = s("g", { class: "tm-word tm-g" + data.groups[i] }, s("title", { text: word }),
-        s("circle", { r: 4 }), label);
-      svg.append(node);
-      return { node, label, length: word.length * 6.9 + 10 };
-    });
+    words = data.words.map((word, i) => ({
+      dot: s("circle", { class: "tm-dot tm-g" + data.groups[i], r: 4 }, s("title", { text: word })),
+      label: s("text", { class: "tm-label", text: word }), length: word.length * 6.6 + 2 }));
+    svg.append(...words.map((word) => word.dot), ...words.map((word) => word.label));
     field.replaceChildren(svg);
     paintWords();
   });
+  // Labels stand right, left, above or below their dots, wherever they cover nothing; where
+  // there is no room they are left out. A chosen group goes first.
   function paintWords() {
     if (!size) return;
-    const points = records[at].points, taken = [];
-    const spot = (i) => [size[0] / 2 + (points[2 * i] / 1000) * (size[0] / 2 - 45),
-      size[1] / 2 - (points[2 * i + 1] / 1000) * (size[1] / 2 - 16)];
-    // A label that would cover another is left out; a chosen group goes first.
+    const points = records[at].points;
+    const spots = words.map((_, i) => [14 + (points[2 * i] / 1000) * (size[0] - 28),
+      14 + (1 - points[2 * i + 1] / 1000) * (size[1] - 28)]);
+    const taken = spots.map(([x, y]) => [x - 3, y - 3, x + 3, y + 3]);
+    const free = (box) => box[0] >= 0 && box[2] <= size[0] && box[1] >= 0 && box[3] <= size[1]
+      && taken.every((b) => box[0] > b[2] || box[2] < b[0] || box[1] > b[3] || box[3] < b[1]);
     const order = words.map((_, i) => i).sort((a, b) =>
       (data.groups[b] === lit) - (data.groups[a] === lit));
     for (const i of order) {
-      const [x, y] = spot(i), { node, label, length } = words[i];
-      const left = x + length > size[0] ? x - length : x;
-      const free = taken.every(([a, b, wide]) =>
-        left > a + wide || left + length < a || Math.abs(y - b) > 13);
-      if (free) taken.push([left, y, length]);
-      label.setAttribute("text-anchor", left < x ? "end" : "start");
-      label.setAttribute("x", left < x ? -6 : 6);
-      node.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
-      node.classList.toggle("tm-mute", !free);
-      node.classList.toggle("tm-dim", lit >= 0 && data.groups[i] !== lit);
+      const [x, y] = spots[i], { dot, label, length } = words[i];
+      const places = [["start", x + 6, y - 6, 0], ["end", x - 6, y - 6, length],
+        ["middle", x, y - 18, length / 2], ["middle", x, y + 6, length / 2]];
+      const room = ([, a, b, back]) => [a - back, b, a - back + length, b + 12];
+      const place = places.find((one) => free(room(one)));
+      const found = place && room(place);
+      const [anchor, left, top] = place || places[0];
+      label.setAttribute("text-anchor", anchor);
+      if (found) taken.push(found);
+      dot.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
+      label.style.transform = `translate(${left.toFixed(1)}px,${(top + 10).toFixed(1)}px)`;
+      const dim = lit >= 0 && data.groups[i] !== lit;
+      dot.classList.toggle("tm-dim", dim);
+      label.style.opacity = !found ? 0 : dim ? 0.35 : 1;
     }
     field.firstChild.setAttribute("aria-label",
       t("map_alt", { n: data.words.length, step: records[at].step }));
