@@ -137,6 +137,13 @@ def test_a_timeline_makes_its_own_figure_and_shows_nothing(rows, monkeypatch) ->
     plt.close("all")
 
 
+def test_the_axis_encloses_every_count_and_names_its_decades(ax) -> None:
+    timeline([row(parameters="7300000", training_tokens="36000000000000")], ax)
+    assert ax.get_xlim() == (10**6, 10**14)
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert labels == ["1 M", "10 M", "100 M", "1 B", "10 B", "100 B", "1 T", "10 T", "100 T"]
+
+
 def test_an_empty_timeline_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         timeline([])

@@ -14,13 +14,13 @@ from llmbook.exercises.core import Case, Exercise, Misconception, Property, Ques
 
 
 def softmax_with_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Turn logits into probabilities, sharpened or flattened by a temperature.
+    """Turn logits into probabilities, sharpened or flattened by a temperature τ.
 
     Args:
         logits: scores (..., V); the last axis runs over the vocabulary.
-        temperature: T > 0.
+        temperature: τ > 0.
     Returns:
-        Probabilities of the same shape, softmax(logits / T); the last axis sums to 1.
+        Probabilities of the same shape, softmax(logits / τ); the last axis sums to 1.
         Scores of any size are fine: nothing overflows.
     """
     scaled = logits / temperature
@@ -60,16 +60,16 @@ def _temperature_cases(g: torch.Generator) -> list[Case]:
     cases = []
     for shape, temperature in [((7,), 0.5), ((3, 11), 2.0), ((2, 3, 5), 0.7), ((13,), 1.0)]:
         logits = 3.0 * torch.randn(shape, generator=g)
-        cases.append(Case((logits, temperature), note=f"logits {shape}, T = {temperature}"))
+        cases.append(Case((logits, temperature), note=f"logits {shape}, τ = {temperature}"))
     large = 1000.0 + 5.0 * torch.randn(5, generator=g)
-    return [*cases, Case((large, 1.5), note="logits near 1000, T = 1.5")]
+    return [*cases, Case((large, 1.5), note="logits near 1000, τ = 1.5")]
 
 
 def _temperature_reaches_its_limits(answer: Callable[..., Tensor]) -> None:
     logits = torch.tensor([1.0, 3.0, 2.0, -1.0])
     cold, hot = answer(logits, 0.01), answer(logits, 1000.0)
-    assert cold[1] > 0.999, f"At T = 0.01 the best token has {cold[1].item():.3f}, not nearly 1."
-    assert hot.max() - hot.min() < 0.01, f"At T = 1000 the probabilities still span {hot.tolist()}."
+    assert cold[1] > 0.999, f"At τ = 0.01 the best token has {cold[1].item():.3f}, not nearly 1."
+    assert hot.max() - hot.min() < 0.01, f"At τ = 1000 the probabilities still span {hot.tolist()}."
 
 
 _SOFTMAX_WITH_TEMPERATURE = Exercise(
@@ -77,12 +77,12 @@ _SOFTMAX_WITH_TEMPERATURE = Exercise(
     title="Temperature",
     statement=(
         "Write `softmax_with_temperature(logits, temperature)`. It divides the scores by the "
-        "temperature T and turns them into probabilities along the last axis. Scores as large "
+        "temperature τ and turns them into probabilities along the last axis. Scores as large "
         "as 1000 must not overflow. With `logits = [2, 1, 0]` the probabilities are "
-        "`[0.665, 0.245, 0.090]` at T = 1, and `[0.506, 0.307, 0.186]` at T = 2."
+        "`[0.665, 0.245, 0.090]` at τ = 1, and `[0.506, 0.307, 0.186]` at τ = 2."
     ),
     solution=softmax_with_temperature,
-    example=Case((torch.tensor([2.0, 1.0, 0.0]), 2.0), note="the printed example, T = 2"),
+    example=Case((torch.tensor([2.0, 1.0, 0.0]), 2.0), note="the printed example, τ = 2"),
     cases=_temperature_cases,
     properties=[
         Property(
@@ -95,7 +95,7 @@ _SOFTMAX_WITH_TEMPERATURE = Exercise(
             "multiplied",
             _temperature_multiplied,
             "You multiply by the temperature, so heat sharpens and cold flattens: the wrong way "
-            "round. Divide the logits by T.",
+            "round. Divide the logits by τ.",
         ),
         Misconception(
             "overflows",
@@ -125,12 +125,12 @@ _SOFTMAX_WITH_TEMPERATURE = Exercise(
         Misconception(
             "ignored",
             _temperature_ignored,
-            "This is the softmax at T = 1 whatever the temperature. If you divided probabilities "
-            "by T and normalised again, T cancelled out: divide the logits instead.",
+            "This is the softmax at τ = 1 whatever the temperature. If you divided probabilities "
+            "by τ and normalised again, τ cancelled out: divide the logits instead.",
         ),
     ],
     nudges=[
-        "Three steps: divide the scores by T, take exponentials, divide by their sum.",
+        "Three steps: divide the scores by τ, take exponentials, divide by their sum.",
         "Which sum? With logits of shape (3, 11) there are three distributions of eleven tokens, "
         "so three sums. `keepdim=True` keeps the shapes compatible.",
         "Adding one constant to every score changes nothing after the division by the sum. "

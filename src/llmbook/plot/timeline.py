@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -11,8 +12,7 @@ from matplotlib.axes import Axes
 
 UNPUBLISHED = "unpublished"
 PARAMETERS, TOKENS, QUIET = "#0072B2", "#D55E00", "#767676"  # Okabe–Ito blue and vermillion
-_TICKS = {10**8: "100 M", 10**9: "1 B", 10**10: "10 B", 10**11: "100 B", 10**12: "1 T"}
-_TICKS |= {10**7: "10 M", 10**13: "10 T", 10**14: "100 T"}
+_UNITS = {6: "M", 9: "B", 12: "T"}
 _DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
 
 Row = Mapping[str, str]
@@ -78,7 +78,8 @@ def _draw_row(ax: Axes, y: int, row: Row) -> None:
     total, active = parse_count(row["parameters"]), parse_count(row["active_parameters"])
     tokens = parse_count(row["training_tokens"])
     if total is None:
-        ax.text(1.4e7, y, "size unpublished", color=QUIET, style="italic", size=8, va="center")
+        ax.text(0.01, y, "size unpublished", transform=ax.get_yaxis_transform(), color=QUIET,
+                style="italic", size=8, va="center")  # fmt: skip
     else:
         face = PARAMETERS if row["open_weights"] in ("yes", "research") else "white"
         ax.plot(total, y, "o", ms=7, color=PARAMETERS, mfc=face, mew=1.5, zorder=3)
@@ -120,9 +121,11 @@ def _label_marks(ax: Axes, rows: Sequence[Row]) -> None:
 
 
 def _dress_axes(ax: Axes, rows: Sequence[Row]) -> None:
+    low, high = _decades(rows)
     ax.set_xscale("log")
-    ax.set_xlim(10**7, 10**14)
-    ax.set_xticks(list(_TICKS), list(_TICKS.values()))
+    ax.set_xlim(10**low, 10**high)
+    powers = range(low, high + 1)
+    ax.set_xticks([10**power for power in powers], [_tick_label(power) for power in powers])
     ax.minorticks_off()
     ax.set_xlabel("count (M million, B billion, T trillion)")
     ax.set_yticks(range(len(rows)), [row["model"] for row in rows])
@@ -131,3 +134,16 @@ def _dress_axes(ax: Axes, rows: Sequence[Row]) -> None:
     ax.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
+
+
+def _decades(rows: Sequence[Row]) -> tuple[int, int]:
+    """Powers of ten that enclose every count of the table, from millions to trillions."""
+    columns = ("parameters", "active_parameters", "training_tokens")
+    counts = [parse_count(row[column]) for row in rows for column in columns]
+    known = [count for count in counts if count is not None] or [10**9]
+    return max(6, math.floor(math.log10(min(known)))), max(9, math.ceil(math.log10(max(known))))
+
+
+def _tick_label(power: int) -> str:
+    thousands = min(12, power // 3 * 3)
+    return f"{10 ** (power - thousands)} {_UNITS[thousands]}"
