@@ -21,10 +21,10 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... C"]:
-        """Normalise the last axis, in float32 whatever the input's format."""
-        return nn.functional.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(
-            x.dtype
-        )
+        """Normalise the last axis, in float32 or better whatever the input's format."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        scale = self.weight.to(wide.dtype)
+        return nn.functional.rms_norm(wide, scale.shape, scale, self.eps).to(x.dtype)
 
 
 def make_norm(config: GPTConfig) -> nn.Module:
