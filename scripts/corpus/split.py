@@ -8,7 +8,7 @@ everything that overlaps them, so that no held-out text can be recited from the 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,13 +116,16 @@ def choose_heldout(drafts: Sequence[Draft], groups: Sequence[int]) -> list[bool]
     return [group in heldout for group in groups]
 
 
-def leak(heldout: Iterable[str], train: Iterable[str], n: int) -> float:
-    """The fraction of the held-out documents' distinct word n-grams that occur in training text."""
-    held, trained = list(heldout), list(train)
-    shingles = shingle([*held, *trained], n)
-    wanted = np.unique(np.concatenate(shingles[: len(held)]))
-    known = np.unique(np.concatenate(shingles[len(held) :]))
-    return float(np.isin(wanted, known, assume_unique=True).mean()) if len(wanted) else 0.0
+def seen_in_training(drafts: Sequence[Draft], heldout: Sequence[bool], n: int) -> dict[str, float]:
+    """Per source: the fraction of its held-out part's distinct word n-grams that training has."""
+    shingles = shingle([d.text for d in drafts], n)
+    known = np.unique(np.concatenate([s for s, h in zip(shingles, heldout, strict=True) if not h]))
+    fractions = {}
+    for source in dict.fromkeys(d.source for d in drafts):
+        rows = zip(drafts, shingles, heldout, strict=True)
+        wanted = np.unique(np.concatenate([s for d, s, h in rows if h and d.source == source]))
+        fractions[source] = float(np.isin(wanted, known, assume_unique=True).mean())
+    return fractions
 
 
 def _key(draft: Draft) -> str:
