@@ -149,10 +149,9 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "book": {
         "vocab_size": 4096,
         "context_length": 256,
-        "n_layer": 8,
-        "n_head": 8,
+        "n_layer": 6,
+        "n_head": 4,
         "d_model": 256,
-        "dropout": 0.1,
     },
     "book-small": {
         "vocab_size": 4096,
