@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import (
     WEIGHT_STEPS,
+    Numbers,
     is_causal,
     pack,
     quantise_attention,
@@ -21,7 +22,7 @@ MAX_TOKENS = 40
 
 def attention_explorer(
     tokens: Sequence[str],
-    weights: ArrayLike,
+    weights: Numbers,
     *,
     layer: int = 0,
     head: int = 0,
@@ -75,7 +76,7 @@ def attention_explorer(
     )
 
 
-def heat_paths(weights: NDArray[np.uint8], cell: int, x0: float, y0: float) -> str:
+def heat_paths(weights: NDArray[np.uint8], cell: int, x0: float | int, y0: float | int) -> str:
     """The cells of a map (T, T) of bytes, one path for each of 32 shades (small)."""
     shades: dict[int, list[str]] = {}
     for (row, column), weight in np.ndenumerate(weights):

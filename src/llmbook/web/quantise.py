@@ -2,15 +2,19 @@
 
 import base64
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+Numbers: TypeAlias = Any
+"""A list, an array or a tensor of numbers; checked when it is converted."""
 
 WEIGHT_STEPS = 255
 """An attention weight is an integer number of 255ths: one byte."""
 
 
-def as_array(value: ArrayLike, name: str) -> NDArray[np.float64]:
+def as_array(value: Numbers, name: str) -> NDArray[np.float64]:
     """A double-precision array of finite numbers from a list, an array or a tensor.
 
     Raises:
@@ -33,7 +37,7 @@ def visible(token: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in shown) or "∅"
 
 
-def milli(values: ArrayLike, name: str) -> list[int]:
+def milli(values: Numbers, name: str) -> list[int]:
     """Thousandths, rounded, as a flat list of integers."""
     return [int(v) for v in np.rint(as_array(values, name).ravel() * 1000)]
 
@@ -52,7 +56,7 @@ def parts_of(row: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     return whole.astype(np.int64)
 
 
-def quantise_attention(weights: ArrayLike) -> NDArray[np.uint8]:
+def quantise_attention(weights: Numbers) -> NDArray[np.uint8]:
     """Weights (L, H, T, T) as bytes whose rows sum to 255 (or to 0: a query that looks nowhere).
 
     Raises:

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from llmbook.web import svg
 from llmbook.web.component import Component
-from llmbook.web.quantise import as_array, milli, same_length
+from llmbook.web.quantise import Numbers, as_array, milli, same_length
 
 
 def soft_lookup(
-    keys: NDArray[np.float64], values: NDArray[np.float64], query: NDArray[np.float64], beta: float
+    keys: NDArray[np.float64],
+    values: NDArray[np.float64],
+    query: NDArray[np.float64],
+    beta: float | int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Scores q·k, weights softmax(β q·k) and the mixed value, as the script computes them."""
     scores = keys @ query
@@ -21,13 +24,13 @@ def soft_lookup(
 
 
 def softmax_dictionary(
-    keys: ArrayLike,
-    values: ArrayLike,
+    keys: Numbers,
+    values: Numbers,
     *,
     names: Sequence[str] | None = None,
     query: Sequence[float] = (0.6, 0.4),
-    sharpness: float = 1.0,
-    max_sharpness: float = 20.0,
+    sharpness: float | int = 1.0,
+    max_sharpness: float | int = 20.0,
     unit: str = "",
     caption: str = "",
 ) -> Component:
@@ -76,7 +79,7 @@ def static_plane(
     values: NDArray[np.float64],
     names: Sequence[str],
     query: NDArray[np.float64],
-    beta: float,
+    beta: float | int,
     reach: float,
     unit: str,
 ) -> str:

@@ -16,7 +16,7 @@ SEQUENTIAL = [
 ]
 
 
-def sequential(weight: float) -> str:
+def sequential(weight: float | int) -> str:
     """The colour of an attention weight between 0 and 1, as ``#rrggbb``."""
     for (low, a), (high, b) in pairwise(SEQUENTIAL):
         if weight <= high:
@@ -26,7 +26,7 @@ def sequential(weight: float) -> str:
     return SEQUENTIAL[-1][1]
 
 
-def number(value: float) -> str:
+def number(value: float | int) -> str:
     """At most one decimal, so that pictures stay small and repeat on every machine."""
     text = f"{value:.1f}"
     return text.removesuffix(".0") if text != "-0.0" else "0"
@@ -43,7 +43,7 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
     )
 
 
-def text(x: float, y: float, words: str, **attributes: object) -> str:
+def text(x: float | int, y: float | int, words: str, **attributes: object) -> str:
     """Words at a point; ``fill``, ``anchor`` and the like as keyword arguments."""
     if "anchor" in attributes:
         attributes["text_anchor"] = attributes.pop("anchor")
@@ -51,7 +51,7 @@ def text(x: float, y: float, words: str, **attributes: object) -> str:
     return tag("text", html.escape(words), x=x, y=y, **attributes)
 
 
-def picture(width: float, height: float, body: str, alt: str) -> str:
+def picture(width: float | int, height: float | int, body: str, alt: str) -> str:
     """An image element that holds the drawing, so that sanitisers which drop SVG keep it."""
     drawing = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {number(width)} {number(height)}" '

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from llmbook.web import svg
 from llmbook.web.component import Component
-from llmbook.web.quantise import as_array, milli, same_length, visible
+from llmbook.web.quantise import Numbers, as_array, milli, same_length, visible
 
 BIN = 0.2
 """Width, in logits, of the bins that hold the tokens which are not shown by name."""
@@ -16,7 +16,7 @@ BIN = 0.2
 
 def next_token_context(
     prompt: str,
-    logits: ArrayLike,
+    logits: Numbers,
     token_strs: Sequence[str] | Callable[[int], str],
     *,
     k: int = 40,
@@ -66,7 +66,7 @@ def _bins(values: NDArray[np.float64]) -> tuple[list[int], list[float]]:
 def temperature_explorer(
     contexts: Sequence[Mapping[str, Any]],
     *,
-    temperature: float = 1.0,
+    temperature: float | int = 1.0,
     seed: int = 0,
     caption: str = "",
 ) -> Component:
@@ -115,7 +115,7 @@ def _pack(context: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def probabilities(context: Mapping[str, Any], temperature: float) -> NDArray[np.float64]:
+def probabilities(context: Mapping[str, Any], temperature: float | int) -> NDArray[np.float64]:
     """Named tokens' probabilities, then the sum of all others, from a packed context."""
     named = np.exp(np.array(context["logits"]) / 1000 / temperature)
     rest = np.exp(np.array(context["rest_logits"], dtype=float) / 1000 / temperature)

@@ -27,7 +27,7 @@ def time_machine(
     words: Sequence[str],
     groups: Sequence[int] | None = None,
     group_names: Sequence[str] | None = None,
-    curve: Sequence[tuple[int, float]] | None = None,
+    curve: Sequence[Sequence[Any]] | None = None,
     caption: str = "",
 ) -> Component:
     """Show how loss, samples, one head's attention and the embeddings form during training.
