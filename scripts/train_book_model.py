@@ -140,9 +140,7 @@ def record_run(
 ) -> None:
     """Train, and write what a sceptic needs to repeat it to `results/NAME.json`."""
     started, cpu_started = time.time(), time.process_time()
-    history = train(
-        model, train_tokens, val_tokens, config, out_dir=out_dir, on_step=on_step
-    )
+    history = train(model, train_tokens, val_tokens, config, out_dir=out_dir, on_step=on_step)
     tokens_per_step = config.batch_size * config.grad_accumulation * model.config.context_length
     record = {
         "command": "make model",
@@ -150,8 +148,11 @@ def record_run(
         "commit": git_commit(),
         "device": describe_device(model.device),
         "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "llmbook": __version__},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "llmbook": __version__,
+        },
         "model": asdict(model.config),
         "parameters": model.n_params(),
         "train": asdict(config),
