@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 
@@ -34,7 +33,11 @@ class TokenBatches(Iterator[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, tokens: ArrayLike | Tensor, context_length: int, batch_size: int, seed: int = 0
+        self,
+        tokens: Sequence[int] | np.ndarray | Tensor,
+        context_length: int,
+        batch_size: int,
+        seed: int = 0,
     ) -> None:
         self.tokens = np.asarray(tokens)
         _check(self.tokens, context_length, batch_size, seed)
