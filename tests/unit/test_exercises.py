@@ -400,7 +400,7 @@ def test_an_answer_that_draws_at_random_draws_the_same_in_every_run():
         return x
 
     verdict(draws)
-    assert len(set(drawn)) == 1
+    assert len(set(drawn[:4])) == 1  # the four cases; the law calls it twice
 
 
 def test_leaving_python_is_an_error_like_any_other():

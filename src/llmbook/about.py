@@ -1,0 +1,69 @@
+"""What this installation is made of, for ``python -m llmbook info`` and for bug reports."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import platform
+from typing import Any
+
+import torch
+
+from llmbook import __version__, pick_device
+from llmbook.datasets import corpus_manifest
+from llmbook.weights import book_model_path
+
+
+def facts() -> dict[str, str]:
+    """Name and value of each fact; a part that is missing is said to be missing."""
+    return {
+        "llmbook": __version__,
+        "Python": platform.python_version(),
+        "PyTorch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": _device(),
+        "CPU threads": str(torch.get_num_threads()),
+        "optional": _optional(),
+        "model": _model(),
+        "corpus": _corpus(),
+        "exercises": _exercises(),
+    }
+
+
+def _device() -> str:
+    device = pick_device()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def _optional() -> str:
+    names = ("transformers", "tokenizers", "IPython", "ipywidgets", "sphinx", "nbval")
+    here = [name for name in names if importlib.util.find_spec(name)]
+    return ", ".join(here) or "none"
+
+
+def _model() -> str:
+    folder = book_model_path()
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        size = (folder / "model.safetensors").stat().st_size
+    except (OSError, ValueError):
+        return f"missing from {folder}"
+    layers, width = config.get("num_hidden_layers"), config.get("hidden_size")
+    return f"{layers} layers, width {width}, {size / 1e6:.1f} MB, in {folder}"
+
+
+def _corpus() -> str:
+    try:
+        manifest: dict[str, Any] = corpus_manifest()
+    except (OSError, ValueError) as error:
+        return str(error)
+    names = ", ".join(entry["source"] for entry in manifest["sources"])
+    return f"{manifest['documents']:,} documents, {manifest['text_bytes'] / 1e6:.1f} MB: {names}"
+
+
+def _exercises() -> str:
+    from llmbook.exercises.core import chapter_exercises, chapters
+
+    counted = {number: len(chapter_exercises(number)) for number in chapters()}
+    listed = ", ".join(f"{n} in chapter {number}" for number, n in counted.items())
+    return listed or "none"

@@ -1,0 +1,169 @@
+"""The commands that train a model and let one write: ``python -m llmbook {train,generate}``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from llmbook.models import GPT
+    from llmbook.tokenizers import BPETokenizer
+
+# train ------------------------------------------------------------------------------------------
+
+
+def add_train_options(p: argparse.ArgumentParser) -> None:
+    """Options of ``train``."""
+    add = p.add_argument
+    add("--out", type=Path, required=True, help="folder of the log, checkpoint and model")
+    add("--preset", default="book-small", help="sizes of the model (see llmbook.config)")
+    add("--text", type=Path, nargs="+", metavar="FILE", help="your own UTF-8 files")
+    add("--source", help="one part of the corpus: shakespeare, austen, wikipedia or bible")
+    add("--steps", type=int, default=1000, help="optimizer steps")
+    add("--batch-size", type=int, default=16, help="sequences per step")
+    add("--context-length", type=int, help="tokens per sequence (default: the preset's)")
+    add("--learning-rate", type=float, default=1e-3, help="highest learning rate")
+    add("--warmup-steps", type=int, default=50, help="steps of rising learning rate")
+    add("--optimizer", choices=("adamw", "muon"), default="adamw", help="optimizer")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="products")
+    add("--compile", action="store_true", help="use torch.compile")
+    add("--checkpoint-every", type=int, default=200, help="steps between checkpoints")
+    add("--seed", type=int, default=0, help="of weights and batches")
+    add("--device", help="cpu, cuda or mps (default: the best at hand)")
+    add("--quiet", action="store_true", help="no progress bar")
+
+
+def train_command(o: argparse.Namespace) -> int:
+    """Train, and leave a folder that ``generate`` reads."""
+    from llmbook import pick_device, seed_everything
+    from llmbook.config import GPTConfig
+    from llmbook.models import GPT
+    from llmbook.train import TrainConfig, train
+    from llmbook.weights import export_hf
+
+    tokenizer = _book_tokenizer()
+    size = {} if o.context_length is None else {"context_length": o.context_length}
+    try:
+        config = GPTConfig.preset(o.preset, vocab_size=tokenizer.vocab_size, **size)
+    except KeyError as unknown:
+        raise ValueError(unknown.args[0]) from None
+    settings = TrainConfig(
+        steps=o.steps,
+        batch_size=o.batch_size,
+        learning_rate=o.learning_rate,
+        warmup_steps=min(o.warmup_steps, o.steps),
+        optimizer=o.optimizer,
+        precision=o.precision,
+        compile=o.compile,
+        checkpoint_every=o.checkpoint_every,
+        seed=o.seed,
+    )
+    train_tokens, held_out_tokens = _tokens(o, tokenizer)
+    val_tokens = held_out_tokens if len(held_out_tokens) > config.context_length else None
+    seed_everything(o.seed)
+    model = GPT(config).to(pick_device(o.device))
+    print(f"{model.n_params():,} parameters, {len(train_tokens):,} tokens, {model.device}")
+    history = train(model, train_tokens, val_tokens, settings, out_dir=o.out, progress=not o.quiet)
+    folder = export_hf(model, tokenizer, o.out / "model")
+    last = history[-1]
+    held_out = f", held out {last['val_loss']:.3f}" if "val_loss" in last else ""
+    print(f"Loss {last['loss']:.3f}{held_out} nats per token after {len(history)} steps.")
+    print(f'Try it: python -m llmbook generate --model {folder} "Once upon a time"')
+    return 0
+
+
+def _book_tokenizer() -> BPETokenizer:
+    from llmbook.tokenizers import BPETokenizer
+    from llmbook.weights import book_model_path
+
+    return BPETokenizer.load(book_model_path() / "tokenizer.json")
+
+
+def _tokens(o: argparse.Namespace, tokenizer: BPETokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out ids: the corpus's own split, or the last twentieth of your text."""
+    import numpy as np
+
+    from llmbook.datasets import load_tokens
+
+    if o.text is None:
+        return (
+            load_tokens("train", tokenizer, o.source),
+            load_tokens("heldout", tokenizer, o.source),
+        )
+    if o.source is not None:
+        raise ValueError("give --text or --source, not both")
+    ids: list[int] = []
+    for path in o.text:
+        try:
+            ids += [*tokenizer.encode(path.read_text(encoding="utf-8")), tokenizer.end_of_text_id]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 text (byte {error.start})") from None
+    tokens = np.asarray(ids, dtype=np.uint16)
+    cut = len(tokens) - len(tokens) // 20
+    return tokens[:cut], tokens[cut:]
+
+
+# generate ---------------------------------------------------------------------------------------
+
+
+def add_generate_options(p: argparse.ArgumentParser) -> None:
+    """Options of ``generate``."""
+    add = p.add_argument
+    add("prompt", nargs="?", default="The", help="the text to continue; - reads it from stdin")
+    add("--model", default="book", help="book, a folder in the hub's layout, or gpt2 when online")
+    add("--max-new-tokens", type=int, default=100, help="tokens to add")
+    add("--temperature", type=float, default=0.8, help="0 takes the most probable token")
+    add("--top-k", type=int, help="draw from the k most probable tokens only")
+    add("--top-p", type=float, help="draw from the most probable tokens that hold this share")
+    add("--seed", type=int, help="of the draws (default: different each time)")
+    add("--device", help="cpu, cuda or mps (default: the best at hand)")
+
+
+def generate_command(o: argparse.Namespace) -> int:
+    """Print the prompt and, as they are drawn, the new tokens."""
+    import torch
+
+    from llmbook import pick_device
+    from llmbook.generate import stream
+
+    model, tokenizer = _load(o.model)
+    model = model.to(pick_device(o.device))
+    prompt = sys.stdin.read() if o.prompt == "-" else o.prompt
+    ids = tokenizer.encode(prompt) or [tokenizer.end_of_text_id]
+    drawn: list[int] = []
+    shown = ""
+    print(prompt, end="", flush=True)
+    for step in stream(
+        model,
+        torch.tensor([ids], device=model.device),
+        max_new_tokens=o.max_new_tokens,
+        temperature=o.temperature,
+        top_k=o.top_k,
+        top_p=o.top_p,
+        seed=o.seed,
+        stop_id=tokenizer.end_of_text_id,
+    ):
+        drawn.append(int(step))
+        if drawn[-1] == tokenizer.end_of_text_id:
+            break
+        # A character may be spread over several tokens: wait until it is whole.
+        text = tokenizer.decode(drawn).rstrip("\ufffd")
+        print(text[len(shown) :], end="", flush=True)
+        shown = text
+    print()
+    return 0
+
+
+def _load(name: str) -> tuple[GPT, BPETokenizer]:
+    from llmbook.weights import load_book_model, load_gpt2, load_hub_folder
+
+    if name == "book":
+        return load_book_model()
+    model, tokenizer = load_hub_folder(name) if Path(name).is_dir() else load_gpt2(name)
+    if tokenizer is None:
+        raise ValueError(f"{name} has no tokenizer.json, so text cannot become tokens")
+    return model, tokenizer
