@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from llmbook.files import write_atomically
 _DIGEST_BYTES = 32
 
 
+@runtime_checkable  # for the checks of types under pytest
 class Tokenizer(Protocol):
     """What is asked of a tokenizer here; `llmbook.tokenizers.BPETokenizer` has it."""
 

@@ -24,7 +24,7 @@ from llmbook.train.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 from llmbook.train.config import TrainConfig, learning_rate_at
 from llmbook.train.optimizers import make_optimizers
 
-Record = dict[str, float]
+Record = dict[str, float | int]
 """One line of a log: step, loss (nats per token), lr, grad_norm, now and then val_loss."""
 
 LOG_NAME = "log.jsonl"
