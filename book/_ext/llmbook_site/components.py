@@ -13,6 +13,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from llmbook.exercises.render import close_hints
 from llmbook.web import assets
 
 FOLDER = "llmbook"  # below _static
@@ -26,13 +27,13 @@ def share_scripts(app: Sphinx) -> None:
 
 
 def strip_inlined(app: Sphinx, doctree: nodes.document) -> None:
-    """Drop inlined code from the page and note which components it uses."""
+    """Drop inlined code, note which components are used, fold hints that no one asked for yet."""
     used: list[str] = []
     for raw in doctree.findall(nodes.raw):
         if "html" in raw.get("format", ""):
             text = raw.astext()
             used += assets.component_names(text)
-            raw[:] = [nodes.Text(assets.strip_inline(text))]
+            raw[:] = [nodes.Text(close_hints(assets.strip_inline(text)))]
     app.env.metadata[app.env.docname][USED] = " ".join(dict.fromkeys(used))
 
 
