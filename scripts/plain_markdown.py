@@ -19,6 +19,7 @@ FENCE = re.compile(
 )
 TARGET = re.compile(r"^\([\w:.-]+\)=\s*$\n?", re.MULTILINE)
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
+CODE = re.compile(r"(^```[\w-]*[ \t]*\n.*?^```[ \t]*$)", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"^:[\w-]+:.*$\n?", re.MULTILINE)
 
 
@@ -76,6 +77,8 @@ def plain_directives(text: str) -> str:
 
 
 def plain_markdown(text: str, bibliography: dict[str, dict[str, str]]) -> str:
-    """Return a Markdown cell without directives, roles and targets."""
-    text = TARGET.sub("", plain_directives(text))
-    return ROLE.sub(lambda match: plain_role(match, bibliography), text)
+    """Return a Markdown cell without directives, roles and targets; blocks of code stay."""
+    pieces = CODE.split(TARGET.sub("", plain_directives(text)))
+    for i in range(0, len(pieces), 2):  # every second piece is a block of code
+        pieces[i] = ROLE.sub(lambda match: plain_role(match, bibliography), pieces[i])
+    return "".join(pieces)

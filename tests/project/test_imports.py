@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "llmbook"
 
 LAYERS = [
-    {"config", "device", "files"},
+    {"config", "device", "files", "resampling"},
     {"nn", "tokenizers", "plot"},
     {"models", "datasets"},
     {"objectives", "generate", "lora", "quantize", "weights"},
