@@ -64,7 +64,7 @@ SMALL_RUN = TrainConfig(
     checkpoint_every=200,
 )
 BOOK_RUN_CPU = TrainConfig(
-    steps=4800,
+    steps=4000,
     batch_size=16,
     learning_rate=4e-3,
     warmup_steps=100,
@@ -79,7 +79,7 @@ BOOK_RUN_CPU = TrainConfig(
     checkpoint_every=100,
 )
 BOOK_RUN_GPU = TrainConfig(**{**asdict(BOOK_RUN_CPU), "steps": 3000, "batch_size": 64})
-"""Nine passes over the text instead of four, with dropout."""
+"""Nine passes over the text instead of three, with dropout."""
 
 
 def train_tokenizer() -> None:

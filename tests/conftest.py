@@ -17,7 +17,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # The hook must stand before the first import of the package.
 from jaxtyping import install_import_hook
 
-install_import_hook("llmbook", "beartype.beartype")
+install_import_hook("llmbook", "shape_checks.check")
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}

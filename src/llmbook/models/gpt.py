@@ -54,7 +54,7 @@ class GPT(nn.Module):
         self,
         ids: Int[Tensor, "B T"],
         *,
-        mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+        mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
         cache: KVCache | None = None,
         trace: Trace | None = None,
     ) -> Float[Tensor, "B T V"]:

@@ -42,7 +42,7 @@ def attend(
     q: Float[Tensor, "B H T D"],
     k: Float[Tensor, "B H S D"],
     v: Float[Tensor, "B H S D"],
-    mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+    mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
 ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T S"]]:
     """Mix values by the similarity of queries to keys: softmax(qkᵀ/√D) v.
 
@@ -69,7 +69,7 @@ def attend_fused(
     q: Float[Tensor, "B H T D"],
     k: Float[Tensor, "B H S D"],
     v: Float[Tensor, "B H S D"],
-    mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+    mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
     causal: bool = False,
 ) -> Float[Tensor, "B H T D"]:
     """The same mixture as `attend`, in one kernel that never stores the weights.
@@ -84,8 +84,9 @@ def attend_fused(
         raise ValueError("causal=True stands for a square causal mask: give no mask, and T = S")
     if mask is None:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return out.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+    blind = ~mask.any(dim=-1, keepdim=True)  # looks nowhere: let it look anywhere, then erase
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | blind)
+    return out.masked_fill(blind, 0.0)
 
 
 def repeat_kv(x: Float[Tensor, "B G S D"], times: int) -> Float[Tensor, "B H S D"]:
@@ -115,7 +116,7 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B T C"],
-        mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+        mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
         rotation: Rotation | None = None,
         cache: LayerCache | None = None,
         keep_weights: bool = False,

@@ -31,7 +31,7 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B T C"],
-        mask: Bool[Tensor, "*#broadcast T S"] | None = None,
+        mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
         rotation: Rotation | None = None,
         cache: LayerCache | None = None,
         keep_weights: bool = False,

@@ -67,12 +67,12 @@ def loss_curve(
         _, ax = plt.subplots()
     steps = [record["step"] for record in records]
     ax.plot(steps, [record["loss"] for record in records], color=BLUE, lw=1.0, alpha=0.8)
-    ax.text(steps[-1], records[-1]["loss"], " training", color=BLUE, va="top", size=10)
+    _label_end(ax, steps[-1], records[-1]["loss"], "training", BLUE, -9)
     checked = [record for record in records if "val_loss" in record]
     if checked:
         x, y = zip(*((r["step"], r["val_loss"]) for r in checked), strict=True)
         ax.plot(x, y, "o-", color=VERMILLION, ms=4, lw=1.2)
-        ax.text(x[-1], y[-1], " validation", color=VERMILLION, va="bottom", size=10)
+        _label_end(ax, x[-1], y[-1], "validation", VERMILLION, 9)
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, lw=1, ls="--")
         ax.text(steps[-1], level, name, color=GREY, ha="right", va="bottom", size=9)
@@ -80,3 +80,9 @@ def loss_curve(
     ax.set_ylabel("loss (nats per token)")
     ax.margins(x=0.02)
     return ax
+
+
+def _label_end(ax: Axes, x: float, y: float, text: str, colour: str, rise: float) -> None:
+    ax.annotate(
+        text, (x, y), (4, rise), textcoords="offset points", color=colour, va="center", size=10
+    )

@@ -65,7 +65,7 @@ def timeline(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
         raise ValueError("a timeline needs at least one row")
     rows = sorted(rows, key=lambda row: parse_date(row["date"]))
     if ax is None:
-        _, ax = plt.subplots(figsize=(6.4, 0.225 * len(rows) + 0.9), layout="constrained")
+        _, ax = plt.subplots(figsize=(4.8, 0.235 * len(rows) + 0.9), layout="constrained")
     for y, row in enumerate(rows):
         _draw_row(ax, y, row)
     _mark_years(ax, rows)
@@ -124,10 +124,10 @@ def _dress_axes(ax: Axes, rows: Sequence[Row]) -> None:
     low, high = _decades(rows)
     ax.set_xscale("log")
     ax.set_xlim(10**low, 10**high)
-    powers = range(low, high + 1)
+    powers = range(low, high + 1, 1 if high - low < 6 else 2)
     ax.set_xticks([10**power for power in powers], [_tick_label(power) for power in powers])
     ax.minorticks_off()
-    ax.set_xlabel("count (M million, B billion, T trillion)")
+    ax.set_xlabel("M million, B billion, T trillion")
     ax.set_yticks(range(len(rows)), [row["model"] for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="x", lw=0.4, alpha=0.6)
