@@ -27,9 +27,6 @@ class Tokenizer(Protocol):
     @property
     def vocab_size(self) -> int: ...
 
-    @property
-    def end_of_text_id(self) -> int: ...
-
     def encode(self, text: str) -> list[int]: ...
 
     def save(self, path: str | Path) -> None: ...
@@ -54,7 +51,7 @@ def load_tokens(
     """
     folder = CORPUS_FOLDER if folder is None else folder
     documents = load_corpus(split, source, folder=folder)
-    _check(tokenizer)
+    _check_size(tokenizer)
     parts = [corpus_manifest(folder)["sha256"], _fingerprint(tokenizer), split, source or "all"]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     path = cache_folder() / f"tokens-{key[:32]}.bin"
@@ -77,8 +74,8 @@ def tokenize_documents(
         The ids (n_tokens,) and the starts (n_documents + 1,); document i is
         ``ids[starts[i]:starts[i + 1]]``, its end-of-text included.
     """
-    _check(tokenizer)
-    end = tokenizer.end_of_text_id
+    _check_size(tokenizer)
+    end = end_of_text_id(tokenizer)
     pieces = [np.array([*tokenizer.encode(d.text), end], dtype=np.uint16) for d in documents]
     starts = np.cumsum([0, *(len(piece) for piece in pieces)], dtype=np.int64)
     return np.concatenate([np.zeros(0, np.uint16), *pieces]), starts
@@ -96,12 +93,22 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmbook"
 
 
-def _check(tokenizer: Tokenizer) -> None:
-    if getattr(tokenizer, "end_of_text_id", None) is None:
+def end_of_text_id(tokenizer: Tokenizer) -> int:
+    """The id that stands between documents.
+
+    Raises:
+        ValueError: the tokenizer has none.
+    """
+    found = getattr(tokenizer, "end_of_text_id", None)
+    if found is None:
         raise ValueError(
             f"{type(tokenizer).__name__} has no end_of_text_id to put between documents: use "
             "BPETokenizer, or encode the documents of load_corpus yourself"
         )
+    return int(found)
+
+
+def _check_size(tokenizer: Tokenizer) -> None:
     if tokenizer.vocab_size > 2**16:
         raise ValueError(
             f"the tokenizer has {tokenizer.vocab_size:,} tokens, but ids are stored in 16 bits: "

@@ -37,7 +37,7 @@ class NGramModel:
     neighbour, keep their plain counts.
 
     Source: Chen and Goodman 1999, section 3 (discounts: eq. 26; what they call modified
-    Kneser–Ney); plain counts after a boundary as in Heafield et al. 2013. Taught in chapter 5.
+    Kneser–Ney); plain counts after a boundary as in Heafield et al. 2013. Taught in chapter 4.
     """
 
     def __init__(
