@@ -16,10 +16,10 @@ def scaled_scores(q: Tensor, k: Tensor) -> Tensor:
     """Score every query against every key, scaled to unit variance.
 
     Args:
-        q: queries (…, T, D); the leading axes, such as batch and heads, may be any number.
+        q: queries (…, T, D), with any number of leading axes (batch, heads).
         k: keys (…, S, D), with the same leading axes.
     Returns:
-        Scores (…, T, S): entry [t, s] is the dot product of query t and key s over √D.
+        Scores (…, T, S): entry [t, s] is query t · key s, divided by √D.
     """
     return torch.einsum("...td,...sd->...ts", q, k) / math.sqrt(q.shape[-1])
 
@@ -151,9 +151,9 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         scores: (…, T, S), one row for each query.
-        mask: booleans that broadcast to the shape of the scores; True = may look.
+        mask: booleans that broadcast to (…, T, S); True = may look.
     Returns:
-        Weights (…, T, S). A row sums to 1; a row that may look nowhere is all zeros.
+        Weights (…, T, S). A row sums to 1, or is all zeros if it may look nowhere.
     """
     weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
     return weights.masked_fill(~mask, 0.0)
@@ -321,8 +321,8 @@ def attention_backward(
         beta: the sharpness, a number; 1/√D would give the usual attention.
         d_out: gradient of the loss with respect to the output (T, D).
     Returns:
-        Gradients of the loss with respect to q, k, v and beta, in this order; the last one
-        is a tensor with a single number.
+        Gradients of the loss with respect to q, k, v and beta, in this order;
+        the last one is a tensor with a single number.
     """
     products = q @ k.T
     weights = (beta * products).softmax(dim=-1)
@@ -493,10 +493,10 @@ def multi_query(
 
     Args:
         x: token vectors (B, T, C).
-        w_q: query projection (C, C); head h owns columns h·D to (h+1)·D, with D = C / n_head.
+        w_q: query projection (C, C), with D = C / n_head columns for each head.
         w_k: the one key projection (C, D).
         w_v: the one value projection (C, D).
-        w_o: output projection (C, C), applied to the heads laid side by side.
+        w_o: output projection (C, C), for the heads laid side by side.
         n_head: number of query heads.
     Returns:
         The output (B, T, C).
