@@ -20,7 +20,10 @@ import run_notebooks
 from plain_markdown import author_year, plain_markdown, read_bibliography
 
 ROOT = Path(__file__).resolve().parents[2]
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    + "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def slide(kind: str) -> dict:
