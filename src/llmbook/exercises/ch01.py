@@ -14,13 +14,13 @@ from llmbook.exercises.core import Case, Exercise, Misconception, Property, Ques
 
 
 def softmax_with_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Turn logits into probabilities, sharpened or flattened by a temperature τ.
+    """Turn logits into probabilities, at a temperature τ.
 
     Args:
         logits: scores (..., V); the last axis runs over the vocabulary.
         temperature: τ > 0.
     Returns:
-        Probabilities of the same shape, softmax(logits / τ); the last axis sums to 1.
+        softmax(logits / τ), of the same shape; the last axis sums to 1.
         Scores of any size are fine: nothing overflows.
     """
     scaled = logits / temperature
@@ -148,13 +148,14 @@ _SOFTMAX_WITH_TEMPERATURE = Exercise(
 
 
 def sequence_log_probability(logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability (in nats) that a model gives to a text, given its first token.
+    """Log-probability, in nats, of a text given its first token.
 
     Args:
-        logits: what the model returned for the text, (T, V): row t scores the token at t + 1.
+        logits: what the model returned for the text, (T, V); row t scores
+            the token at position t + 1.
         ids: the token ids of the text, (T,).
     Returns:
-        log p(ids[1], …, ids[T-1] | ids[0]), a single number; 0 for a text of one token.
+        log p(ids[1], …, ids[T-1] | ids[0]), a single number; 0 where T = 1.
     """
     log_probs = torch.log_softmax(logits[:-1], dim=-1)
     targets = ids[1:].unsqueeze(-1)
@@ -305,8 +306,8 @@ def generate_greedy(model: Callable, ids: list[int], n: int) -> list[int]:
     """Continue a text by n tokens, each time taking the most probable one.
 
     Args:
-        model: a function from a list of T token ids to logits (T, V); row t scores the
-            token after position t.
+        model: a function from a list of T token ids to logits (T, V); row t
+            scores the token after position t.
         ids: the token ids of the prompt. Left as they are.
         n: number of tokens to add, n ≥ 0.
     Returns:
@@ -465,14 +466,15 @@ _GENERATE_GREEDY = Exercise(
 
 
 def top_p(probs: Tensor, p: float) -> Tensor:
-    """Keep the most probable tokens that together reach p, and share out the rest.
+    """Keep the most probable tokens that together reach p, and drop the rest.
 
     Args:
         probs: a distribution (V,), which sums to 1; no two entries are equal.
         p: the share to keep, 0 < p ≤ 1.
     Returns:
-        A distribution (V,): the tokens of the smallest set whose probabilities sum to at
-        least p, scaled to sum to 1, and 0 for all others. The order of tokens is kept.
+        A distribution (V,) over the smallest set of tokens whose
+        probabilities sum to at least p: scaled to sum to 1, and 0 for all
+        other tokens. Each token keeps its place.
     """
     order = probs.argsort(descending=True)
     ranked = probs[order]

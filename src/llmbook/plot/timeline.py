@@ -102,22 +102,17 @@ def _mark_years(ax: Axes, rows: Sequence[Row]) -> None:
 def _label_marks(ax: Axes, rows: Sequence[Row]) -> None:
     """Name each kind of mark once, beside the first row that shows it."""
     kinds = [
-        ("parameters", "parameters", PARAMETERS),
-        ("training_tokens", "training tokens", TOKENS),
+        ("parameters", "parameters", PARAMETERS, "right"),
+        ("training_tokens", "training tokens", TOKENS, "left"),
+        ("active_parameters", "active", PARAMETERS, "right"),
     ]
-    for column, label, colour in kinds:
-        for y, row in enumerate(rows):
-            count = parse_count(row[column])
-            if count is not None:
-                ax.annotate(label, (count, y), (7, 0), textcoords="offset points", color=colour,
-                            size=9, va="center")  # fmt: skip
-                break
-    for y, row in enumerate(rows):
-        active = parse_count(row["active_parameters"])
-        if active is not None:
-            ax.annotate("active", (active, y), (-6, 0), textcoords="offset points", size=9,
-                        color=PARAMETERS, va="center", ha="right")  # fmt: skip
-            break
+    for column, label, colour, side in kinds:
+        counts = [parse_count(row[column]) for row in rows]
+        first = next((y for y, count in enumerate(counts) if count is not None), None)
+        if first is not None:
+            gap = 7 if side == "left" else -7
+            ax.annotate(label, (counts[first], first), (gap, 0), textcoords="offset points",
+                        color=colour, size=9, va="center", ha=side)  # fmt: skip
 
 
 def _dress_axes(ax: Axes, rows: Sequence[Row]) -> None:
