@@ -25,32 +25,29 @@ SIZE, MARGIN, GAP = 64, 4, 3  # units of the drawing
 WEIGHTS = [[1.0], [0.35, 0.65], [0.2, 0.25, 0.55], [0.3, 0.1, 0.15, 0.45]]
 
 
-def cells() -> list[tuple[float, float, float, str, float]]:
-    """The squares as (x, y, side, colour, opacity), y downwards from the top."""
+def tint(colour: str, strength: float) -> str:
+    """A colour mixed with white: opaque, so that it is as clear on dark as on light."""
+    channels = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (c - 255) * strength):02x}" for c in channels)
+
+
+def cells() -> list[tuple[float, float, float, str]]:
+    """The squares as (x, y, side, colour), y downwards from the top."""
     side = (SIZE - 2 * MARGIN - (N - 1) * GAP) / N
     drawn = []
     for row, weights in enumerate(WEIGHTS):
         for column, weight in enumerate(weights):
             x, y = (MARGIN + index * (side + GAP) for index in (column, row))
-            diagonal = column == row
-            drawn.append(
-                (
-                    x,
-                    y,
-                    side,
-                    ACCENT if diagonal else INK,
-                    1.0 if diagonal else round(0.35 + 0.65 * weight / max(weights), 2),
-                )
-            )
+            blue = tint(INK, 0.45 + 0.55 * weight / max(weights))
+            drawn.append((x, y, side, ACCENT if column == row else blue))
     return drawn
 
 
 def svg() -> str:
     """The mark as SVG, 64 by 64, readable on white and on black."""
     squares = "\n".join(
-        f'  <rect x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" rx="2.5" '
-        f'fill="{colour}" fill-opacity="{opacity:g}"/>'
-        for x, y, side, colour, opacity in cells()
+        f'  <rect x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}" rx="2.5" fill="{colour}"/>'
+        for x, y, side, colour in cells()
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE}" role="img" '
@@ -60,7 +57,7 @@ def svg() -> str:
 
 def draw_mark(axes: plt.Axes, left: float, top: float, scale: float) -> None:
     """The mark on matplotlib axes whose y runs downwards."""
-    for x, y, side, colour, opacity in cells():
+    for x, y, side, colour in cells():
         axes.add_patch(
             FancyBboxPatch(
                 (left + x * scale, top + y * scale),
@@ -68,7 +65,6 @@ def draw_mark(axes: plt.Axes, left: float, top: float, scale: float) -> None:
                 side * scale,
                 boxstyle=f"round,pad=0,rounding_size={2.5 * scale}",
                 facecolor=colour,
-                alpha=opacity,
                 linewidth=0,
             )
         )

@@ -166,6 +166,8 @@ def icon_sheet(files: dict[str, bytes]) -> bytes:
         "  -webkit-mask: var(--icon) center / contain no-repeat;",
         "  mask: var(--icon) center / contain no-repeat;",
         "}",
+        # The theme's own glyphs, which would load its icon font.
+        ":is(.fa-solid, .fas, .fab, .fa-brands, .far, .fa-regular)::before { content: none; }",
         ".fa-lg { font-size: 1.25em; }",
     ]
     for name, data in sorted(files.items()):
@@ -173,7 +175,9 @@ def icon_sheet(files: dict[str, bytes]) -> bytes:
             continue
         svg = re.sub(rb"<!--.*?-->", b"", data).decode().strip()
         url = svg.replace('"', "'").replace("<", "%3C").replace(">", "%3E").replace("#", "%23")
-        rules.append(f'.fa-{Path(name).stem} {{ --icon: url("data:image/svg+xml,{url}"); }}')
+        stem = Path(name).stem
+        rules.append(f':root {{ --icon-{stem}: url("data:image/svg+xml,{url}"); }}')
+        rules.append(f".fa-{stem} {{ --icon: var(--icon-{stem}); }}")
     return ("\n".join(rules) + "\n").encode()
 
 

@@ -1,0 +1,116 @@
+"""Small pages that hold every interactive component, as the site and as a notebook hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from llmbook import web
+from llmbook.web import Component, assets
+
+TOKENS = "The| animal| did| not| cross| the| street| because| it| was| tired".split("|")
+L, H, T = 2, 3, len(TOKENS)
+KEYS = np.array([[1.0, 0.0], [0.7, 0.7], [0.0, 1.0], [-0.8, -0.6]])
+VALUES = np.array([12.0, 18.5, 25.0, -3.0])
+CITIES = ["Paris", "Rome", "Cairo", "Oslo"]
+V, K = 301, 20
+LOGITS = np.random.default_rng(3).normal(size=V) * 2.5
+STEPS = [
+    {"tokens": [" place", " world"], "probs": [0.5, 0.2], "chosen": " place", "prob": 0.5},
+    {"tokens": [" to", " in"], "probs": [0.4, 0.3], "chosen": " in", "prob": 0.3},
+    {"tokens": [".", ","], "probs": [0.6, 0.1], "chosen": "!", "prob": 0.01},
+]
+RECORDED = (0, 50, 400, 3000)
+QUESTIONS = [
+    {
+        "text": "What does `causal_mask` hide?",
+        "choices": ["The past", "The future"],
+        "answer": 1,
+        "why": ["A model that saw no past could not predict.", "Nothing looks to its right."],
+    },
+    {
+        "text": "What do the rows of the weights sum to?",
+        "choices": ["1", "The number of keys", "√D"],
+        "answer": 0,
+        "why": ["They are distributions.", "That is the sum of all rows.", "That is the scale."],
+    },
+]
+
+
+def weights() -> np.ndarray:
+    """Attention weights (L, H, T, T) of random causal heads, some sharp and some flat."""
+    scores = np.random.default_rng(4).normal(size=(L, H, T, T)) * np.arange(1, H + 1)[:, None, None]
+    powers = np.exp(np.where(np.tril(np.ones((T, T))) > 0, scores, -np.inf))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def records() -> list[dict]:
+    """Checkpoints whose attention sharpens and whose words drift apart."""
+    rng = np.random.default_rng(5)
+    flat = np.tril(np.ones((T, T))) / np.arange(1, T + 1)[:, None]
+    corners, maps = rng.normal(size=(6, 2)), weights()[1, 2]
+    shares = np.linspace(0, 1, len(RECORDED))
+    return [
+        {
+            "step": step,
+            "tokens_seen": step * 1024,
+            "train_loss": 6 - 3 * float(share),
+            "val_loss": 6 - 2.5 * float(share),
+            "samples": [f" sample at step {step}", f" another at {step}"],
+            "attention": (1 - share) * flat + share * maps,
+            "embedding": 0.1 * rng.normal(size=(6, 2)) + share * corners,
+        }
+        for step, share in zip(RECORDED, shares, strict=True)
+    ]
+
+
+def components() -> dict[str, Component]:
+    """One of each, by name."""
+    made = [
+        web.attention_explorer(TOKENS, weights(), layer=1, head=2, query=8, caption="Six heads."),
+        web.softmax_dictionary(KEYS, VALUES, names=CITIES, unit="°C", sharpness=3),
+        web.temperature_explorer(
+            [
+                web.next_token_context("The world is a beautiful", LOGITS, lambda i: f" t{i}", k=K),
+                web.next_token_context("Once", LOGITS[::-1], lambda i: f" u{i}", k=K),
+            ],
+            seed=7,
+        ),
+        web.step_generator("The world is a beautiful", STEPS),
+        web.time_machine(
+            records(),
+            prompts=["Once", "In the beginning"],
+            sentence=TOKENS,
+            words=[" king", " queen", " one", " two", " red", " blue"],
+            groups=[0, 0, 1, 1, 2, 2],
+            group_names=["rank", "numbers", "colours"],
+        ),
+        web.quiz(QUESTIONS),
+    ]
+    return {component.name: component for component in made}
+
+
+def page(body: str, head: str = "") -> str:
+    """A page with one main part, as wide as a column of the book."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Components</title>'
+        '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width">'
+        f"{head}<style>body{{font-family:sans-serif;max-width:760px;margin:0 auto;padding:0 14px}}"
+        "html[data-theme=dark] body{background:#121212;color:#eee}</style></head>"
+        f"<body><main><h1>Components</h1>{body}</main></body></html>"
+    )
+
+
+def write_pages(folder: Path) -> None:
+    """NAME.html as on the site, for each component; notebook.html with inlined scripts."""
+    assets.write_static(folder / "llmbook")
+    made = components()
+    for name, component in made.items():
+        scripts = "".join(
+            f'<script defer src="llmbook/{file}"></script>' for file in assets.page_scripts([name])
+        )
+        head = f'<link rel="stylesheet" href="llmbook/llmbook.css">{scripts}'
+        (folder / f"{name}.html").write_text(page(component.to_html(inline=False), head), "utf-8")
+    outputs = "".join(component.to_html() for component in made.values())
+    (folder / "notebook.html").write_text(page(outputs + made["quiz"].to_html()), "utf-8")

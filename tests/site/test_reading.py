@@ -1,0 +1,103 @@
+"""What a reader does: search, walk with the keyboard, change the theme, fold, print."""
+
+from __future__ import annotations
+
+import pytest
+from tests.site.pages import PAGES
+
+WELCOME = PAGES[0]
+TABBABLE = """() => [...document.querySelectorAll(
+    "a[href], button, input, select, textarea, summary, [tabindex]")]
+  .filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({visibilityProperty: true})
+    && !e.closest("[inert]") && !(e.type === "radio" && !e.checked))
+  .map((e) => { e.dataset.stop = "1"; return e; }).length"""
+FOCUSED = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const style = getComputedStyle(e);
+  const first = e.dataset.walked !== "1";
+  e.dataset.walked = "1";
+  const label = e.labels && e.labels.length ? getComputedStyle(e.labels[0]) : style;
+  const visible = [style, label].some(
+    (s) => (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none");
+  return {first, visible, html: e.outerHTML.slice(0, 120)};
+}"""
+
+
+def walk(page, limit: int = 1500) -> list[dict]:
+    """Press Tab until the focus leaves the document or comes round; return the stops."""
+    stops = []
+    for _ in range(limit):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUSED)
+        if stop is None or not stop["first"]:
+            return stops
+        stops.append(stop)
+    raise AssertionError("the walk did not end")
+
+
+def test_search_finds_a_phrase(open_page):
+    page = open_page("search.html?q=softened+dictionary+look-up")
+    page = open_page("search.html?q=Kneser-Ney+smoothing")
+    page.wait_for_selector("#search-results li a")
+    assert "glossary" in page.locator("#search-results li a").first.get_attribute("href")
+    assert page.leaks == []
+
+
+def test_search_works_from_a_folder_without_a_server(browser, html):
+    page = browser.new_page()
+    page.goto((html / "search.html").as_uri() + "?q=attention")
+    page.wait_for_selector("#search-results li a")
+    page.close()
+
+
+def test_control_k_opens_a_search_that_leads_to_results(open_page):
+    page = open_page(WELCOME)
+    page.keyboard.press("Control+k")
+    field = page.locator("dialog input[type=search]")
+    field.wait_for(state="visible")
+    field.fill("temperature")
+    field.press("Enter")
+    page.wait_for_url("**/search.html?q=temperature*")
+    page.wait_for_selector("#search-results li a")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_keyboard_reaches_everything_and_the_focus_is_visible(open_page, path):
+    page = open_page(path)
+    page.wait_for_timeout(300)
+    expected = page.evaluate(TABBABLE)
+    stops = walk(page)
+    assert [s["html"] for s in stops if not s["visible"]] == []
+    missed = page.evaluate(
+        "() => [...document.querySelectorAll('[data-stop]')]"
+        ".filter(e => e.dataset.walked !== '1').map(e => e.outerHTML.slice(0, 120))"
+    )
+    assert missed == []
+    assert len(stops) >= expected
+
+
+def test_the_first_stop_skips_to_the_text(open_page):
+    page = open_page(WELCOME)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
+    assert page.locator(":focus").bounding_box()["y"] >= 0
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main-content")
+
+
+def test_the_theme_button_changes_the_theme_and_the_page_keeps_it(open_page):
+    page = open_page(WELCOME, theme="light")
+    page.locator("button.theme-switch-button").first.click()
+    chosen = page.evaluate("document.documentElement.dataset.mode")
+    assert chosen != "light"
+
+
+def test_printing_leaves_out_the_navigation_and_opens_closed_boxes(open_page):
+    page = open_page("book/how_to_use.html")
+    page.emulate_media(media="print")
+    for selector in ("#pst-primary-sidebar", ".bd-header-article", ".prev-next-footer"):
+        assert not page.locator(selector).first.is_visible()
+    assert page.locator("article h1").first.is_visible()
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("[...document.querySelectorAll('article details')].every(d => d.open)")
