@@ -145,11 +145,14 @@ def test_a_damaged_file_gives_one_clear_error(data, tmp_path_factory):
     filler = data.draw(st.sampled_from(["", "0", '"', "[", "null", "\x00", "9" * 50, "é"]))
     path = tmp_path_factory.mktemp("damaged") / "tokenizer.json"
     path.write_text(text[:start] + filler + text[start + length :], encoding="utf-8")
+    tokenizer, message = None, ""
     try:
         tokenizer = BPETokenizer.load(path)
     except ValueError as error:
-        assert str(path) in str(error)
-    else:
+        message = str(error)
+    if tokenizer is None:
+        assert str(path) in message
+    else:  # the damage fell on something that does not matter
         assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
 
 

@@ -70,7 +70,9 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, **{k: group[k] for k in self.defaults})
+                    self._update(
+                        parameter, group["lr"], group["weight_decay"], group["momentum"]
+                    )
         return loss
 
     def _update(self, w: Tensor, lr: float, weight_decay: float, momentum: float) -> None:
