@@ -182,6 +182,7 @@ def test_exact_types_are_asked_for_only_where_the_exercise_says_so():
 def test_a_plain_relation_to_the_right_result_is_named(change, words):
     x = torch.randn(T, S, generator=torch.Generator().manual_seed(0))
     assert words in relation(x, change(x), Tolerance())
+    assert relation((1.0, x), (1.0, change(x)), Tolerance()).startswith("Item 1: ")
     assert relation(x, x, Tolerance()) is None
     assert relation(x, x.square(), Tolerance()) is None
 
@@ -210,7 +211,15 @@ def test_an_unknown_mistake_gets_the_first_failing_case_with_its_numbers():
     assert result.status == "failed"
     assert "case 2 (T=5, S=7): expected [" in result.message
     assert "Every number is 0.5 times the expected one." in result.message
+    assert "In case 2" not in result.message
     assert "Given: x = 5×7, weights = [" in result.message
+
+
+def test_what_only_a_later_case_tells_is_said_of_that_case():
+    result = verdict(lambda x, weights: row_means(x, weights) * x.shape[1])
+    assert "case 1 (the printed example): expected [3], got [6]. In case 2: every number is 7" in (
+        result.message
+    )
 
 
 def test_the_untouched_stub_is_not_attempted_yet():
@@ -235,6 +244,7 @@ def test_an_exception_names_the_learner_s_own_line():
     line = broken.__code__.co_firstlineno + 1
     assert f"in line {line}: `scores = x @ x`" in result.message
     assert "RuntimeError: mat1 and mat2 shapes cannot be multiplied" in result.message
+    assert "last axis of a and the second to last of b" in result.message
     assert "Traceback" not in result.message
 
 

@@ -128,8 +128,8 @@ def _pattern(
     }
     if not told:
         return ""
-    if first in told or len(set(told.values())) == 1:
-        return " " + told.get(first, next(iter(told.values())))
+    if first in told:
+        return f" {told[first]}"
     index, sentence = next(iter(told.items()))
     return f" In case {index + 1}: {sentence[0].lower()}{sentence[1:]}"
 
@@ -168,6 +168,8 @@ def _report(
             lines.append(f"{where}: your function raised {learner.what_happened(got.error)}")
             line = learner.line_of(got.error)
             lines += [f"in {line}"] if line else []
+            advice = learner.advice(got.error)
+            lines += [advice] if advice else []
     else:
         lines.append(f"{where}: {clause}")
     lines += [f"Given: {given}."] if given else []

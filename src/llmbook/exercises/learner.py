@@ -54,6 +54,32 @@ def what_happened(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
+_ADVICE = (
+    (
+        "shapes cannot be multiplied",
+        "In a @ b the last axis of a and the second to last of b must be equally long.",
+    ),
+    (
+        "must match the size of tensor",
+        "Shapes are aligned from the right: an axis that was summed away stays in its place "
+        "with keepdim=True, and .T turns round all axes where .transpose(-1, -2) swaps two.",
+    ),
+    (
+        "expected scalar type",
+        "Two number types meet here: .float() or .long() turns one into the other.",
+    ),
+    (
+        "modified by an inplace operation",
+        "Something was changed in place that the gradient still needs: work on a copy.",
+    ),
+)
+
+
+def advice(error: BaseException) -> str | None:
+    """What helps with a frequent message of PyTorch's, or None."""
+    return next((text for part, text in _ADVICE if part in str(error)), None)
+
+
 def signature_problem(answer: Any, parameters: list[str]) -> str | None:
     """Why the answer cannot be called with these arguments, or None."""
     try:

@@ -24,8 +24,12 @@ def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
     """A sentence such as ``It is the expected result transposed.``, or None.
 
     A factor or an offset is named where at least three numbers share it; a single number
-    only where the factor tells of itself (a sign, ln 2).
+    only where the factor tells of itself (a sign, ln 2). Of a list or tuple, the first item
+    that tells is named.
     """
+    if isinstance(expected, list | tuple) and isinstance(got, list | tuple):
+        told = (relation(want, have, tolerance) for want, have in zip(expected, got, strict=False))
+        return next((f"Item {i}: {s[0].lower()}{s[1:]}" for i, s in enumerate(told) if s), None)
     want, have = _decimal(expected), _decimal(got)
     if want is None or have is None:
         return None
