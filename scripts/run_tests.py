@@ -23,8 +23,8 @@ PYTEST = ["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"]
 TWO_WORKERS = ["-n", "2", "--dist", "loadfile"]
 # Each value is the argument list of this Python.
 STAGES: dict[str, list[str]] = {
-    "ruff": ["-m", "ruff", "check", "--quiet", "."],
-    "format": ["-m", "ruff", "format", "--quiet", "--check", "."],
+    "ruff": ["-m", "ruff", "check", "--quiet", "--output-format=concise", "."],
+    "format": ["-m", "ruff", "format", "--check", "--output-format=concise", "."],
     "mypy": ["-m", "mypy", "--no-error-summary"],
     "unit": [*PYTEST, *TWO_WORKERS, "tests/unit"],
     "project": [*PYTEST, "tests/project", "tests/notebooks"],
