@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 import numpy as np
-from evaluate_baselines import evaluate_xz, ngram_nats, provenance, train_ngram
 
+from evaluate_baselines import evaluate_xz, ngram_nats, provenance, train_ngram
 from llmbook.evaluate import (
     bits_per_byte_by_source,
     document_nats,
@@ -109,9 +109,11 @@ Made by `make model`; this card by `python scripts/evaluate_model.py`.
 |---|---|
 | architecture | `LlamaForCausalLM`: RoPE, RMSNorm, SwiGLU, tied embeddings |
 | layers, width, heads | {model["n_layer"]}, {model["d_model"]}, {model["n_head"]} |
-| vocabulary, context | {model["vocab_size"]:,} byte-level BPE tokens, {model["context_length"]} tokens |
+| vocabulary | {model["vocab_size"]:,} byte-level BPE tokens |
+| context | {model["context_length"]} tokens |
 | parameters | {run["parameters"]:,}, stored in half precision |
-| training tokens | {run["train_tokens"]:,}, seen {passes:.1f} times ({run["tokens_seen"]:,} in all) |
+| training tokens | {run["train_tokens"]:,}, each seen {passes:.1f} times on average |
+| tokens seen | {run["tokens_seen"]:,} |
 | optimizer | {train["optimizer"]}, {train["steps"]:,} steps of {train["batch_size"]} windows, \
 learning rate {train["learning_rate"]}, {train["decay"]} decay |
 | device | {run["device"]}, {run["threads"]} thread(s) |
@@ -120,14 +122,14 @@ learning rate {train["learning_rate"]}, {train["decay"]} decay |
 
 ## Data
 
-Shakespeare's works, Jane Austen's six novels, ten thousand leads of English Wikipedia articles, and
-the World English Bible: see `../corpus/NOTICE.md` for sources and licences. About 5 % of each source
-was held out, by document.
+Shakespeare's works, Jane Austen's six novels, ten thousand leads of English Wikipedia articles,
+and the World English Bible: see `../corpus/NOTICE.md` for sources and licences. About 5 % of each
+source was held out, by document.
 
 ## Held-out bits per byte
 
-With 95 % intervals over documents. The 5-gram is an interpolated modified Kneser–Ney model over the
-same tokens of the same training text; xz is what the held-out text adds to an archive of the
+With 95 % intervals over documents. The 5-gram is an interpolated modified Kneser–Ney
+model over the same tokens of the same training text; xz is what the held-out text adds to an archive of the
 training text. Lower is better. Measured on {result["date"]}.
 
 {bits_table(result)}
