@@ -129,8 +129,8 @@ source was held out, by document.
 ## Held-out bits per byte
 
 With 95 % intervals over documents. The 5-gram is an interpolated modified Kneser–Ney
-model over the same tokens of the same training text; xz is what the held-out text adds to an archive of the
-training text. Lower is better. Measured on {result["date"]}.
+model over the same tokens of the same training text; xz is what the held-out text adds to an
+archive of the training text. Lower is better. Measured on {result["date"]}.
 
 {bits_table(result)}
 
