@@ -180,9 +180,13 @@
       if (mounts[root.dataset.component]) mount(root);
   }
 
+  function soon() {
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+    else setTimeout(start);
+  }
+
   window.llmbook = { version: "@VERSION@", h, s, uid, token, bytes, percent, fine, signed, rng, isDark, sequential,
     onTheme, still, fit, button, slider, select, choice, roving, style, start,
-    register: (name, fn) => { mounts[name] = fn; } };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else setTimeout(start);
+    // Component files may arrive long after this one: each starts what waits for it.
+    register: (name, fn) => { mounts[name] = fn; soon(); } };
 })();
