@@ -101,7 +101,8 @@ def test_verses_become_paragraphs_and_notes_disappear():
         'God<note placement="foot"><reference>1:1 </reference>A note.</note><w>created</w>. '
         '<div eID="g1" type="x-p"/>\n<div sID="g2" type="x-p"/><q who="Jesus">“Go.”</q><w>Then</w> '
         'he went. <lg sID="g3"/> <l level="1" sID="g4"/>How<l eID="g4" level="1"/> '
-        '<l level="2" sID="g5"/>many!<l eID="g5" level="2"/><div sID="g6" type="glossary"/>A word: its meaning.'
+        '<l level="2" sID="g5"/>many!<l eID="g5" level="2"/>'
+        '<div sID="g6" type="glossary"/>A word: its meaning.'
     )
     assert bible.clean(osis) == (
         "In the beginning, God created.\n\n“Go.” Then he went.\n\nHow\nmany!\n"
