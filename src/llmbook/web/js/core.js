@@ -157,14 +157,14 @@
 
   function mount(root) {
     const name = root.dataset.component;
-    const labels = JSON.parse(root.dataset.labels || "{}");
-    const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
-    const t = (key, values) =>
-      (labels[key] || key).replace(/\{(\w+)\}/g, (all, k) => (values && k in values ? values[k] : all));
     // JupyterLab's shortcuts leave the keys of this element alone.
     const app = h("div", { class: "llmbook-app", "data-lm-suppress-shortcuts": "true" });
     root.querySelector(".llmbook-static").after(app);
     try {
+      const labels = JSON.parse(root.dataset.labels || "{}");
+      const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+      const t = (key, values) => (labels[key] || key).replace(/\{(\w+)\}/g,
+        (all, word) => (values && word in values ? values[word] : all));
       mounts[name](app, data, t, root);
       root.classList.add("llmbook-live");
       root.dataset.llmbookReady = "true";
