@@ -8,7 +8,13 @@ import pytest
 
 from llmbook.exercises import core
 from llmbook.exercises.cells import refresh, wanted_cells
-from llmbook.exercises.diagnosis import problem, run_all, same, tolerance_of
+from llmbook.exercises.diagnosis import (
+    misconception_outcomes,
+    problem,
+    same,
+    solution_outcomes,
+    tolerance_of,
+)
 from llmbook.exercises.grading import judge
 from llmbook.exercises.stubs import stub
 
@@ -51,8 +57,9 @@ def test_each_misconception_is_caught_with_its_own_hint(exercise, mistake, seed)
 @per_seed
 def test_solution_and_misconceptions_differ_pairwise(exercise, seed):
     tolerance = tolerance_of(exercise)
-    answers = {m.name: m.wrong for m in exercise.misconceptions} | {"(solution)": exercise.solution}
-    outcomes = {name: run_all(exercise, answer, seed) for name, answer in answers.items()}
+    names = [m.name for m in exercise.misconceptions]
+    outcomes = dict(zip(names, misconception_outcomes(exercise, seed), strict=True))
+    outcomes["(solution)"] = solution_outcomes(exercise, seed)
     alike = [
         (a, b)
         for a, b in combinations(outcomes, 2)
@@ -73,7 +80,7 @@ def test_the_printed_example_written_into_the_answer_fails(exercise):
 @per_exercise
 def test_other_seeds_draw_other_inputs(exercise):
     tolerance = tolerance_of(exercise)
-    right = [run_all(exercise, exercise.solution, seed) for seed in (0, 1)]
+    right = [solution_outcomes(exercise, seed) for seed in (0, 1)]
     pairs = list(zip(*right, strict=True))
     assert len(exercise.all_cases()) >= 4
     assert any(problem(a, b, tolerance) for a, b in pairs), "the cases ignore their generator"

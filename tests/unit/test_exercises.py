@@ -149,11 +149,11 @@ def test_equal_answers_agree(expected, got):
         ("a", b"a", "expected the text 'a'"),
         ([1, 2], (1, 2), "a list of length 2, got a tuple of length 2"),
         ([1, 2], [1], "a list of length 2, got length 1"),
-        ([1, 2, 3], [1, 5], "length 2; item 1 of the list: expected 2, got 5"),
+        ([1, 2, 3], [1, 5], "length 2; result[1]: expected 2, got 5"),
         ([1], (x for x in [1]), "a generator (wrap it in list(…))"),
         ({"a": 1}, {}, "lacks the key 'a'"),
         ({"a": 1}, {"a": 1, "b": 2}, "a key too many: 'b'"),
-        ({"a": [1.0]}, {"a": [2.0]}, "at key 'a': item 0 of the list: expected 1, got 2"),
+        ({"a": [1.0]}, {"a": [2.0]}, "result['a'][0]: expected 1, got 2"),
         ({1}, {1, 2}, "an element too many: 2"),
         (None, 0, "expected None, got the number 0"),
         (1.0, len, "got the function len"),
@@ -182,7 +182,9 @@ def test_exact_types_are_asked_for_only_where_the_exercise_says_so():
 def test_a_plain_relation_to_the_right_result_is_named(change, words):
     x = torch.randn(T, S, generator=torch.Generator().manual_seed(0))
     assert words in relation(x, change(x), Tolerance())
-    assert relation((1.0, x), (1.0, change(x)), Tolerance()).startswith("Item 1: ")
+    assert relation((1.0, x), (1.0, change(x)), Tolerance()).startswith("result[1]: ")
+    assert "another order" in relation((x, 2 * x), (2 * x, x), Tolerance())
+    assert relation((x, 2 * x), (x, 2 * x), Tolerance()) is None
     assert relation(x, x, Tolerance()) is None
     assert relation(x, x.square(), Tolerance()) is None
 
@@ -212,6 +214,7 @@ def test_an_unknown_mistake_gets_the_first_failing_case_with_its_numbers():
     assert "case 2 (T=5, S=7): expected [" in result.message
     assert "Every number is 0.5 times the expected one." in result.message
     assert "In case 2" not in result.message
+    assert "Right on 2 of 4 cases." in result.message
     assert "Given: x = 5×7, weights = [" in result.message
 
 

@@ -49,6 +49,13 @@ def difference(expected: Any, got: Any, tolerance: Tolerance | None = None) -> s
     return _exact(expected, got, (type(expected),))
 
 
+def at(place: str, clause: str) -> str:
+    """Say where in a nested result something is: ``result[0]['a']: …``."""
+    if clause.startswith("result["):
+        return f"result{place}{clause.removeprefix('result')}"
+    return f"result{place}: {clause}"
+
+
 def _wanted(expected: Any, got: Any) -> str:
     clause = f"expected {describe(expected)}, got {describe(got)}"
     if got is None:
@@ -186,7 +193,7 @@ def _sequence(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
         clause = difference(want, have, tolerance)
         if clause:
             lengths = "" if len(expected) == len(got) else _lengths(kind, expected, got) + "; "
-            return f"{lengths}item {i} of the {kind}: {clause}"
+            return lengths + at(f"[{i}]", clause)
     return None if len(expected) == len(got) else _lengths(kind, expected, got)
 
 
@@ -206,7 +213,7 @@ def _dict(expected: dict, got: Any, tolerance: Tolerance) -> str | None:
     for key, want in expected.items():
         clause = difference(want, got[key], tolerance)
         if clause:
-            return f"at key {key!r}: {clause}"
+            return at(f"[{key!r}]", clause)
     return None
 
 

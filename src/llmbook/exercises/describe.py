@@ -59,6 +59,9 @@ def sketch(value: Any) -> str:
     """An argument as a failing case shows it: short values whole, else their sizes."""
     if isinstance(value, Tensor | np.ndarray):
         return compact(value) or "×".join(map(str, value.shape))
-    if isinstance(value, str | bytes | int | float | bool | list | tuple | dict | type(None)):
+    if isinstance(value, list | tuple):
+        shown = ", ".join(map(sketch, value[:8])) + (", …" if len(value) > 8 else "")
+        return f"[{shown}]" if isinstance(value, list) else f"({shown})"
+    if isinstance(value, str | bytes | int | float | bool | dict | type(None)):
         return short(value)
     return describe(value).removeprefix("an object of type ")

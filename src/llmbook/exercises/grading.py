@@ -113,6 +113,8 @@ def _verdict(
         return GradeResult(exercise.id, "misconception", message, shown.name)
     clause += _pattern(right, outcomes, first, tolerance)
     report = _report(exercise, cases, first, clause, outcomes[first], right[first])
+    n_right = sum(clause is None for clause in clauses[: len(cases)])
+    report += f"\n  Right on {n_right} of {len(cases)} cases." if 0 < n_right < len(cases) else ""
     status: Status = "failed" if _is_wrong_value(outcomes[first], right[first]) else "error"
     return GradeResult(exercise.id, status, f"✗ {exercise.id}, {report}")
 

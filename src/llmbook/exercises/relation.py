@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llmbook.exercises.compare import Tolerance, agreement
+from llmbook.exercises.compare import Tolerance, agreement, at, difference
 from llmbook.exercises.describe import short
 
 _NATS_OR_BITS = "Is one in bits and the other in nats?"
@@ -24,12 +24,11 @@ def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
     """A sentence such as ``It is the expected result transposed.``, or None.
 
     A factor or an offset is named where at least three numbers share it; a single number
-    only where the factor tells of itself (a sign, ln 2). Of a list or tuple, the first item
-    that tells is named.
+    only where the factor tells of itself (a sign, ln 2). Of a list or tuple, the first item that
+    tells is named.
     """
     if isinstance(expected, list | tuple) and isinstance(got, list | tuple):
-        told = (relation(want, have, tolerance) for want, have in zip(expected, got, strict=False))
-        return next((f"Item {i}: {s[0].lower()}{s[1:]}" for i, s in enumerate(told) if s), None)
+        return _relation_of_items(expected, got, tolerance)
     want, have = _decimal(expected), _decimal(got)
     if want is None or have is None:
         return None
@@ -48,6 +47,26 @@ def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
     if want.numel() >= 3 and _agree(want + offset, have, tolerance):
         side = "large" if offset > 0 else "small"
         return f"Every number is {short(abs(offset))} too {side}."
+    return None
+
+
+def _relation_of_items(
+    expected: list | tuple, got: list | tuple, tolerance: Tolerance
+) -> str | None:
+    """Items in another order, or the first item that tells something."""
+    if len(expected) == len(got) <= 8 and difference(list(expected), list(got), tolerance):
+        left = list(got)
+        for want in expected:
+            match = next((i for i, x in enumerate(left) if not difference(want, x, tolerance)), -1)
+            if match < 0:
+                break
+            left.pop(match)
+        else:
+            return "These are the right items in another order."
+    for i, (want, have) in enumerate(zip(expected, got, strict=False)):
+        sentence = relation(want, have, tolerance)
+        if sentence:
+            return at(f"[{i}]", sentence[0].lower() + sentence[1:])
     return None
 
 
