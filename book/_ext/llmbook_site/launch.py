@@ -2,7 +2,7 @@
 
 Binder builds the repository's environment.yml. Colab has no such step, so its button opens a
 generated copy of the chapter whose first cell installs the package (`make colab`); the hosting
-workflow pushes the copies to a branch of their own.
+workflow pushes the copies to a branch of their own, since Colab reads from a repository only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def point_colab_at_copies(
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button["text"] == "Colab":
-                button["url"] = button["url"].replace(f"/blob/{branch}/", f"/blob/{COLAB_BRANCH}/")
+                copies = button["url"].split(f"/blob/{branch}/")[0] + f"/blob/{COLAB_BRANCH}/"
+                button["url"] = f"{copies}{page.split('/')[-1]}.ipynb"
 
 
 def setup(app: Sphinx) -> None:

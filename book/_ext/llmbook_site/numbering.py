@@ -1,4 +1,4 @@
-"""Number figures and tables by the chapter's own number: Figure 7.2 is the second of chapter 7.
+"""Number chapters, figures and tables by the chapter's own number: Figure 7.2 is in chapter 7.
 
 Sphinx would number by position in the table of contents; a chapter's number is in its file name
 (`notebooks/07_attention.ipynb`) and stays the same while the book grows.
@@ -7,9 +7,12 @@ Sphinx would number by position in the table of contents; a chapter's number is 
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.locale import _
 
 CHAPTER = re.compile(r"notebooks/(\d\d)_")
 
@@ -27,5 +30,19 @@ def number_by_chapter(app: Sphinx, env: BuildEnvironment) -> list[str]:
     return []
 
 
+def name_chapter(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Write the chapter's number above its title, and into the title of the window."""
+    found = CHAPTER.match(page)
+    if not found or "body" not in context:
+        return
+    number = int(found.group(1))
+    eyebrow = f'<p class="book-eyebrow">{_("Chapter")} {number}</p>\n<h1'
+    context["body"] = context["body"].replace("<h1", eyebrow, 1)
+    context["title"] = f"{number}. {context['title']}"
+
+
 def setup(app: Sphinx) -> None:
     app.connect("env-get-updated", number_by_chapter, priority=900)
+    app.connect("html-page-context", name_chapter)

@@ -1,0 +1,69 @@
+"""Slides and PDF, made from the chapters and the built pages, work without a network."""
+
+from __future__ import annotations
+
+import make_pdf
+import make_slides
+import pytest
+from browser import ADVICE, find_browser
+from pypdf import PdfReader
+
+from tests.site.visit import block_network
+
+CHAPTERS = sorted((make_slides.ROOT / "notebooks").glob("*.ipynb"))
+OVERFLOWING = """() => [...document.querySelectorAll(".slides section:not(.stack)")]
+  .filter((s) => s.scrollWidth > s.clientWidth + 2).length"""
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def deck(request, tmp_path, monkeypatch):
+    """A chapter's deck, in a folder of its own, and its number of slides."""
+    monkeypatch.setattr(make_slides, "OUT", tmp_path)
+    make_slides.copy_parts()
+    return make_slides.make_deck(request.param)
+
+
+def test_a_deck_opens_moves_and_asks_no_other_host(deck, browser, serve):
+    path, slides = deck
+    base = serve(path.parent)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    leaks = block_network(page, base)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.goto(base + path.name)
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    assert page.evaluate("Reveal.getTotalSlides()") == slides
+    page.wait_for_function("document.querySelectorAll('mjx-container').length > 0")
+    assert page.locator("mjx-merror").count() == 0
+    for _ in range(3):
+        page.keyboard.press("Space")
+    assert page.evaluate("Reveal.getSlidePastCount() + Reveal.getIndices().h") > 0
+    assert page.evaluate(OVERFLOWING) == 0
+    assert leaks == []
+    assert errors == []
+    page.close()
+
+
+def test_pages_print_and_their_links_lead_inside_the_document(html, tmp_path):
+    chromium = find_browser()
+    if chromium is None:
+        pytest.skip(ADVICE)
+    printed = []
+    for part, name in [("", "book/welcome"), ("Start here", "book/how_to_use")]:
+        pdf = tmp_path / f"{len(printed)}.pdf"
+        make_pdf.print_page(chromium, html / f"{name}.html", pdf, tmp_path / "profile")
+        printed.append((part, html / f"{name}.html", pdf))
+    out = tmp_path / "book.pdf"
+    count = make_pdf.merge(printed, out)
+    reader = PdfReader(out)
+    assert len(reader.pages) == count >= 2
+    assert "How to use this book" in "".join(page.extract_text() for page in reader.pages)
+    assert reader.metadata.title.startswith("Language Models")
+    actions = [
+        annotation.get_object().get("/A", {})
+        for page in reader.pages
+        for annotation in page.get("/Annots") or []
+    ]
+    assert any(action.get("/S") == "/GoTo" for action in actions)
+    assert "Start here" in [item.title for item in reader.outline if not isinstance(item, list)]
