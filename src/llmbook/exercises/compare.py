@@ -105,11 +105,10 @@ def _array(expected: np.ndarray, got: Any, tolerance: Tolerance) -> str | None:
 
 
 def _tensor(expected: Tensor, got: Any, tolerance: Tolerance) -> str | None:
+    if expected.ndim == 0 and isinstance(got, numbers.Number) and not tolerance.exact_dtype:
+        return difference(expected.item(), got, tolerance)
     if not isinstance(got, Tensor):
-        clause = _wanted(expected, got)
-        if expected.ndim == 0 and isinstance(got, numbers.Number):
-            clause += ": keep it a tensor, leave out .item()"
-        return clause
+        return _wanted(expected, got)
     want, have = expected.detach().cpu(), got.detach().cpu()
     if want.shape != have.shape:
         return f"expected shape {tuple(want.shape)}, got {tuple(have.shape)}"
