@@ -646,8 +646,8 @@ _MULTI_QUERY = Exercise(
         ),
     ],
     nudges=[
-        "Start with the shapes: q becomes (B, T, H, D), k and v stay (B, S, D). Which letters of "
-        "the einsum for the scores does k lack?",
+        "Start with the shapes: q becomes (B, T, H, D) by `unflatten(-1, (n_head, d_head))`, "
+        "k and v stay (B, S, D). Which letter of the einsum for the scores does k lack?",
         "`torch.einsum('bthd,bsd->bhts', q, k)`: the keys have no h, so every head uses the same.",
         "After mixing, the order of the axes must be (B, T, H, D) before the last two are "
         "flattened into C.",
