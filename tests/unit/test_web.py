@@ -157,11 +157,19 @@ def test_an_inlined_script_stays_small_and_cannot_end_its_element():
 
 def test_scripts_use_exactly_the_labels_that_can_be_translated():
     for name in assets.names():
-        code = assets.inline_script(name).replace(assets.core_script(), "")
+        code = assets.component_script(name, {name: {}})
         strings = set(re.findall(r'"([a-z_]+)"', code))
         assert set(LABELS[name]) <= strings, f"{name}: a label that the script never shows"
         asked = set(re.findall(r'\bt\("([a-z_]+)"', code))
         assert asked <= set(LABELS[name]), f"{name}: the script shows words that are no label"
+
+
+def test_a_translated_site_writes_its_own_words(tmp_path):
+    chinese = LABELS | {"quiz": LABELS["quiz"] | {"right": "对。"}}
+    assets.write_static(tmp_path, chinese)
+    assert '"right":"对。"' in (tmp_path / "quiz.js").read_text(encoding="utf-8")
+    own = Component("quiz", {}, "", "", labels={"right": "对。"}).to_html(inline=False)
+    assert 'data-labels="{&quot;right&quot;:&quot;对。&quot;}"' in own
 
 
 def test_script_and_static_pictures_share_one_colour_map():

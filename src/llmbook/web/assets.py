@@ -7,10 +7,15 @@ The site's Sphinx extension needs ``component_names``, ``strip_inline``, ``write
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias
 
+from llmbook.web.labels import LABELS
+
+Labels: TypeAlias = Mapping[str, Mapping[str, str]]
 _FOLDER = files("llmbook.web")
 CORE = ("core", "core_pictures")
 _INLINE = re.compile(r"[ \t]*<script data-llmbook-inline(?:=\"\")?>.*?</script>\n?", re.DOTALL)
@@ -43,6 +48,7 @@ def version() -> str:
     """A short hash of all scripts and styles: pages never mix two versions of the runtime."""
     scripts = (_read(f"js/{n}.js") for n in (*CORE, *names()))
     text = "".join([*scripts, *(_read(f"css/{n}.css") for n in ("core", *names()))])
+    text += json.dumps(LABELS, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -53,6 +59,12 @@ def core_script() -> str:
     return code.replace("@VERSION@", version())
 
 
+def component_script(name: str, labels: Labels = LABELS) -> str:
+    """One component's code and the words that it shows."""
+    words = json.dumps({name: labels[name]}, ensure_ascii=False, separators=(",", ":"))
+    return f"llmbook.label({words});\n{_squeeze(_read(f'js/{name}.js'))}"
+
+
 @cache
 def inline_script(name: str) -> str:
     """Everything one output needs: runtime, styles, component, start."""
@@ -61,7 +73,7 @@ def inline_script(name: str) -> str:
         [
             core_script(),
             f"llmbook.style({json.dumps(styles)});",
-            _squeeze(_read(f"js/{name}.js")),
+            component_script(name),
             "llmbook.start();",
         ]
     )
@@ -88,12 +100,16 @@ def page_scripts(components: list[str]) -> list[str]:
     return ["core.js", *(f"{name}.js" for name in components)] if components else []
 
 
-def write_static(folder: str | Path) -> list[Path]:
-    """Write ``core.js``, each component's script and ``llmbook.css`` into a folder."""
+def write_static(folder: str | Path, labels: Labels = LABELS) -> list[Path]:
+    """Write ``core.js``, each component's script and ``llmbook.css`` into a folder.
+
+    Args:
+        labels: the words of each component; a translated site gives its own.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     contents = {"core.js": core_script()}
-    contents |= {f"{n}.js": _squeeze(_read(f"js/{n}.js")) for n in names()}
+    contents |= {f"{n}.js": component_script(n, labels) for n in names()}
     contents["llmbook.css"] = "\n".join(
         _squeeze_css(_read(f"css/{n}.css")) for n in ("core", *names())
     )

@@ -7,10 +7,10 @@ and paper run nothing, and show the static picture or table that the output hold
 
 import html
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmbook.web import assets
-from llmbook.web.labels import LABELS
 
 
 def check_json(value: object, path: str = "data") -> None:
@@ -49,6 +49,7 @@ class Component:
         static: HTML that stands alone where no script runs.
         summary: a few words for a terminal, and for ``repr``.
         caption: shown below the component, scripts or not.
+        labels: words for this one component, in place of those of ``llmbook.web.labels``.
     """
 
     name: str
@@ -56,15 +57,14 @@ class Component:
     static: str
     summary: str
     caption: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def to_html(self, *, inline: bool = True) -> str:
         """The output's HTML; ``inline=False`` leaves the script to the page, as the site does."""
-        labels = LABELS["core"] | LABELS[self.name] | self.labels
+        own = f' data-labels="{html.escape(to_json(dict(self.labels)))}"' if self.labels else ""
         caption = f'<p class="llmbook-caption">{html.escape(self.caption)}</p>'
         parts = [
-            f'<div class="llmbook-component" data-component="{self.name}"'
-            f' data-labels="{html.escape(to_json(labels))}">',
+            f'<div class="llmbook-component" data-component="{self.name}"{own}>',
             f'<script type="application/json">{to_json(self.data)}</script>',
             f'<div class="llmbook-static">{self.static}</div>',
             caption if self.caption else "",

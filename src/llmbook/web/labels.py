@@ -4,7 +4,6 @@ Words in braces are filled in by the script.
 """
 
 LABELS: dict[str, dict[str, str]] = {
-    "core": {},
     "attention_explorer": {
         "looks": "Where it looks",
         "seen": "Who looks at it",

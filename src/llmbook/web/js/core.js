@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   if (window.llmbook && window.llmbook.version === "@VERSION@") return;
-  const mounts = {};
+  const mounts = {}, words = {};
   const SVG = "http://www.w3.org/2000/svg";
   let serial = 0;
 
@@ -161,7 +161,8 @@
     const app = h("div", { class: "llmbook-app", "data-lm-suppress-shortcuts": "true" });
     root.querySelector(".llmbook-static").after(app);
     try {
-      const labels = JSON.parse(root.dataset.labels || "{}");
+      const own = JSON.parse(root.dataset.labels || "{}");
+      const labels = { ...words[name], ...own };
       const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
       const t = (key, values) => (labels[key] || key).replace(/\{(\w+)\}/g,
         (all, word) => (values && word in values ? values[word] : all));
@@ -187,6 +188,7 @@
 
   window.llmbook = { version: "@VERSION@", h, s, uid, token, bytes, percent, fine, signed, rng, isDark, sequential,
     onTheme, still, fit, button, slider, select, choice, roving, style, start,
+    label: (more) => Object.assign(words, more),
     // Component files may arrive long after this one: each starts what waits for it.
     register: (name, fn) => { mounts[name] = fn; soon(); } };
 })();
