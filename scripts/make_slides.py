@@ -66,7 +66,7 @@ def prepare(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         else:
             describe_figures(cell)
             if tags & {"hide-input", "remove-input"}:
-                cell["transient"] = {"remove_source": True}
+                cell.metadata["transient"] = {"remove_source": True}
         kept.append(cell)
     notebook.cells = kept
     return notebook
