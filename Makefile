@@ -45,7 +45,7 @@ pdf: book ## print the site into _build/pdf/llmbook.pdf (needs Chromium)
 lab: .venv/stamp-notebooks ## open JupyterLab on your own copies in my/ (FRESH=1 for new copies)
 	@$(PY) scripts/make_lab_copies.py $(if $(FRESH),--fresh) $(NB)
 	@$(PY) -m ipykernel install --sys-prefix --name python3 --display-name "Python (llmbook)" >/dev/null
-	@cd my && ../$(PY) -m jupyterlab
+	@cd my && ../$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 assignment: .venv/stamp-notebooks ## make a student copy without solutions: make assignment NB=07
 	@$(PY) scripts/make_assignment.py $(NB)
