@@ -30,7 +30,6 @@ book: .venv/stamp-book ## build the site into _build/html (installs what it need
 
 _build/site-stamp: $(SITE_SOURCES) | .venv/stamp-book
 	@$(PY) scripts/build_site.py
-	@touch $@
 
 serve: book ## show the built site at http://localhost:8000 (PORT=8001 for another port)
 	@$(PY) scripts/serve.py $(or $(PORT),8000)
