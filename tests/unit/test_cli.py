@@ -4,18 +4,23 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
 from llmbook import cli
 from llmbook.config import GPTConfig
+from llmbook.exercises.cells import wanted_cells
+from llmbook.exercises.core import chapter_exercises
 from llmbook.exercises.handin import grade_file
 from llmbook.exercises.handin_cells import graded_ids, plain_python, read_code_cells
+from llmbook.exercises.stubs import solution_source
 from llmbook.models import GPT
 from llmbook.tokenizers import BPETokenizer
 from llmbook.weights import book_model_path, export_hf
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 IMPORTS = """
 import math
 import torch
@@ -109,6 +114,27 @@ def test_a_crash_elsewhere_is_reported_and_loses_nothing(mixed):
 def test_the_exit_status_tells_whether_all_passed(mixed):
     assert mixed.returncode == 1
     assert mixed.stderr == ""
+
+
+def test_the_cells_of_the_chapter_itself_can_be_handed_in(tmp_path):
+    chapter = NOTEBOOKS / "07_attention.ipynb"
+    if not chapter.exists():
+        pytest.skip("chapter 7 has no notebook yet")
+    cells = [c for c in json.loads(chapter.read_text())["cells"] if c["cell_type"] == "code"]
+    source = {cell["id"]: "".join(cell["source"]) for cell in cells}
+    imports = next(text for text in source.values() if "import torch" in text)
+    stubs = [text for name, text in source.items() if name in wanted_cells("07")]
+    solved = [
+        solution_source(e) + f'\n\ngrade("{e.id}", {e.name})' for e in chapter_exercises("07")
+    ]
+    report = grade_file(write(tmp_path, imports, *stubs, solved[1], solved[2]))
+    assert report.cell_errors == []
+    assert statuses(report) == {
+        "scaled_scores": "not attempted",
+        "masked_softmax": "passed",
+        "attention_backward": "passed",
+        "multi_query": "not attempted",
+    }
 
 
 def test_no_trick_of_the_notebook_is_believed(tmp_path):

@@ -226,7 +226,7 @@ def table(report: Report) -> str:
         verdict = exercise.status
         if exercise.misconception:
             verdict += f": {exercise.misconception}"
-        mark = "✓" if exercise.status == "passed" else "✗"
+        mark = {"passed": "✓", "not attempted": "○"}.get(exercise.status, "✗")
         lines.append(f"  {mark} {exercise.id:<{width}}  {verdict}")
     lines += [f"  cell {e['cell']} failed: {e['error']}" for e in report.cell_errors]
     return "\n".join(lines)
