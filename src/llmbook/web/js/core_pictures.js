@@ -58,10 +58,35 @@
       }
     });
     svg.append(...cells, ...rows, ...columns);
-    const paint = (weight, dark) => cells.forEach((rect) => {
-      rect.style.fill = sequential(weight(...rect.place), dark).fill;
-    });
+    // Colours fade from the second painting on: the first one is there at once.
+    const paint = (weight, dark) => {
+      cells.forEach((rect) => {
+        rect.style.fill = sequential(weight(...rect.place), dark).fill;
+      });
+      setTimeout(() => svg.classList.add("lb-fades"), 100);
+    };
     return { svg, cells, rows, columns, margin, cell, side, paint };
+  }
+
+  // Places for labels beside points: right, left, above or below, wherever they cover no other
+  // label and no point. items: [{ x, y, r, length }] in order of importance; each answer is
+  // { anchor, x, y } or null where there is no room. Other boxes to keep clear may be given.
+  function arrange(items, size, boxes) {
+    const taken = items.map(({ x, y, r }) => [x - r + 1, y - r + 1, x + r - 1, y + r - 1])
+      .concat(boxes || []);
+    const free = (box) => box[0] >= 0 && box[2] <= size[0] && box[1] >= 0 && box[3] <= size[1]
+      && taken.every((b) => box[0] > b[2] || box[2] < b[0] || box[1] > b[3] || box[3] < b[1]);
+    return items.map(({ x, y, r, length }) => {
+      const places = [["start", x + r + 3, y - 6, 0], ["end", x - r - 3, y - 6, length],
+        ["middle", x, y - r - 14, length / 2], ["middle", x, y + r + 2, length / 2]];
+      for (const [anchor, a, b, back] of places) {
+        const box = [a - back, b, a - back + length, b + 12];
+        if (!free(box)) continue;
+        taken.push(box);
+        return { anchor, x: a, y: b + 10 };
+      }
+      return null;
+    });
   }
 
   // Round axis marks that span a range.
@@ -120,5 +145,5 @@
     return { node, marker: (x, ys) => { at = [x, ys]; place(); } };
   }
 
-  Object.assign(llmbook, { bars, heatMap, ticks, lines });
+  Object.assign(llmbook, { arrange, bars, heatMap, ticks, lines });
 })();

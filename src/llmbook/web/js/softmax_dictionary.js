@@ -42,8 +42,7 @@ llmbook.register("softmax_dictionary", function (app, data, t) {
       const [x, y] = px(key);
       links.push(s("line", { class: "sd-link", x1: x, y1: y }));
       dots.push(s("circle", { class: "sd-key", cx: x, cy: y }));
-      const edge = x > side - 60 ? "end" : x < 60 ? "start" : "middle";
-      tags.push(s("text", { class: "sd-name", x, "text-anchor": edge, text: data.names[i] },
+      tags.push(s("text", { class: "sd-name", text: data.names[i] },
         s("tspan", { class: "sd-worth", dx: 5, text: plain(values[i]) })));
     });
     svg.append(arrow, ...links, ...dots, ...tags, knob);
@@ -132,9 +131,16 @@ llmbook.register("softmax_dictionary", function (app, data, t) {
         links[i].style.strokeWidth = 0.4 + 8 * w;
         dots[i].setAttribute("r", radius);
         dots[i].style.fill = llmbook.sequential(w, dark).fill;
-        const y = px(keys[i])[1];
-        tags[i].setAttribute("y", y - radius < 18 ? y + radius + 15 : y - radius - 5);
       });
+      const items = keys.map((key, i) => ({ x: px(key)[0], y: px(key)[1],
+        r: 6 + 14 * Math.sqrt(weights[i]), length: tags[i].getComputedTextLength() }));
+      llmbook.arrange(items, [side, side], [[qx - 10, qy - 10, qx + 10, qy + 10]])
+        .forEach((place, i) => {
+          const { x, y } = place || { x: items[i].x, y: items[i].y - items[i].r - 4 };
+          tags[i].setAttribute("text-anchor", place ? place.anchor : "middle");
+          tags[i].setAttribute("x", x);
+          tags[i].setAttribute("y", y);
+        });
     }
     cells.forEach((row, i) => {
       row.score.textContent = llmbook.signed(scores[i].toFixed(2));

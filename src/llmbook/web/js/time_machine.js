@@ -71,34 +71,25 @@ llmbook.register("time_machine", function (app, data, t) {
     field.replaceChildren(svg);
     paintWords();
   });
-  // Labels stand right, left, above or below their dots, wherever they cover nothing; where
-  // there is no room they are left out. A chosen group goes first.
+  // A label for which there is no room is left out; those of a chosen group go first.
   function paintWords() {
     if (!size) return;
     const points = records[at].points;
-    const spots = words.map((_, i) => [14 + (points[2 * i] / 1000) * (size[0] - 28),
-      14 + (1 - points[2 * i + 1] / 1000) * (size[1] - 28)]);
-    const taken = spots.map(([x, y]) => [x - 3, y - 3, x + 3, y + 3]);
-    const free = (box) => box[0] >= 0 && box[2] <= size[0] && box[1] >= 0 && box[3] <= size[1]
-      && taken.every((b) => box[0] > b[2] || box[2] < b[0] || box[1] > b[3] || box[3] < b[1]);
     const order = words.map((_, i) => i).sort((a, b) =>
       (data.groups[b] === lit) - (data.groups[a] === lit));
-    for (const i of order) {
-      const [x, y] = spots[i], { dot, label, length } = words[i];
-      const places = [["start", x + 6, y - 6, 0], ["end", x - 6, y - 6, length],
-        ["middle", x, y - 18, length / 2], ["middle", x, y + 6, length / 2]];
-      const room = ([, a, b, back]) => [a - back, b, a - back + length, b + 12];
-      const place = places.find((one) => free(room(one)));
-      const found = place && room(place);
-      const [anchor, left, top] = place || places[0];
-      label.setAttribute("text-anchor", anchor);
-      if (found) taken.push(found);
-      dot.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
-      label.style.transform = `translate(${left.toFixed(1)}px,${(top + 10).toFixed(1)}px)`;
-      const dim = lit >= 0 && data.groups[i] !== lit;
+    const items = order.map((i) => ({ r: 4, length: words[i].length,
+      x: 14 + (points[2 * i] / 1000) * (size[0] - 28),
+      y: 14 + (1 - points[2 * i + 1] / 1000) * (size[1] - 28) }));
+    const move = (x, y) => `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
+    llmbook.arrange(items, size).forEach((place, k) => {
+      const { dot, label } = words[order[k]], { x, y } = items[k];
+      const dim = lit >= 0 && data.groups[order[k]] !== lit;
+      dot.style.transform = move(x, y);
       dot.classList.toggle("tm-dim", dim);
-      label.style.opacity = !found ? 0 : dim ? 0.35 : 1;
-    }
+      label.setAttribute("text-anchor", place ? place.anchor : "start");
+      label.style.transform = place ? move(place.x, place.y) : move(x + 6, y + 4);
+      label.style.opacity = !place ? 0 : dim ? 0.35 : 1;
+    });
     field.firstChild.setAttribute("aria-label",
       t("map_alt", { n: data.words.length, step: records[at].step }));
   }
