@@ -20,6 +20,11 @@ GENERATE_HELP = "Continue a text, token by token."
 INFO_HELP = "Say what is installed, on which device, and what ships."
 GRADE_HELP = "Grade the exercises of a handed-in notebook. Its code runs as you: no sandbox."
 
+STATUS_HELP = (
+    "Exit status: 0 done, 1 some exercise did not pass (grade), 2 the command could not be "
+    "carried out, 130 interrupted."
+)
+
 EXPECTED_ERRORS = (
     ValueError,
     OSError,
@@ -49,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="llmbook", description="The tools of the book.")
+    parser = argparse.ArgumentParser(
+        prog="llmbook", description="The tools of the book.", epilog=STATUS_HELP
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, add_options, run, help in (
         ("train", cli_models.add_train_options, cli_models.train_command, TRAIN_HELP),
@@ -58,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         ("grade", _add_grade_options, _grade, GRADE_HELP),
     ):
         style = argparse.ArgumentDefaultsHelpFormatter
-        command = commands.add_parser(name, help=help, description=help, formatter_class=style)
+        command = commands.add_parser(
+            name, help=help, description=help, formatter_class=style, epilog=STATUS_HELP
+        )
         add_options(command)
         command.set_defaults(run=run)
     return parser

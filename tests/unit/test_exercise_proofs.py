@@ -19,6 +19,7 @@ from llmbook.exercises.grading import judge
 from llmbook.exercises.stubs import stub
 
 SEEDS = [0, 1, 2]  # what holds for one draw must not hold by luck
+PATIENCE = 120.0  # seconds: a busy machine is no endless loop
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHAPTERS = core.chapters()
 EXERCISES = [exercise for number in CHAPTERS for exercise in core.chapter_exercises(number)]
@@ -36,7 +37,7 @@ per_chapter = pytest.mark.parametrize("number", CHAPTERS)
 @per_exercise
 @per_seed
 def test_the_solution_passes(exercise, seed):
-    result = judge(exercise, exercise.solution, seed=seed)
+    result = judge(exercise, exercise.solution, seed=seed, seconds=PATIENCE)
     assert result.status == "passed", result.message
 
 
@@ -48,7 +49,7 @@ def test_the_stub_is_not_attempted_yet(exercise):
 @per_mistake
 @per_seed
 def test_each_misconception_is_caught_with_its_own_hint(exercise, mistake, seed):
-    result = judge(exercise, mistake.wrong, seed=seed)
+    result = judge(exercise, mistake.wrong, seed=seed, seconds=PATIENCE)
     assert result.misconception == mistake.name, result.message
     assert mistake.hint in result.message
 

@@ -119,11 +119,12 @@ def _run_to_the_end(
         records += new
         if any(r["kind"] == "end" for r in new):
             return records
-        if not started:
-            raise RuntimeError(f"the grading process could not start: {how}")
         out_of_time = time.monotonic() >= deadline
-        what = "ran out of time" if out_of_time else f"ended the process ({how})"
-        records.append({"kind": "cell", "cell": started[-1], "error": what})
+        if started:
+            what = "ran out of time" if out_of_time else f"ended the process ({how})"
+            records.append({"kind": "cell", "cell": started[-1], "error": what})
+        elif not out_of_time:
+            raise RuntimeError(f"the grading process could not start: {how}")
         if out_of_time or len(skip) == MAX_RESTARTS:
             return [*records, {"kind": "cut", "out_of_time": out_of_time}]
         skip.append(started[-1])
