@@ -159,7 +159,14 @@ def test_jupyterlab_in_the_dark_gets_dark_components(play):
     assert page.evaluate(colour) == "rgb(255, 255, 255)"
     page.evaluate("document.body.setAttribute('data-jp-theme-light', 'false')")
     assert page.evaluate(colour) == "rgb(20, 24, 31)"
-    assert page.locator("[data-lm-suppress-shortcuts]").count() > 0
+
+
+def test_jupyterlabs_shortcuts_leave_a_focused_control_alone(play):
+    # "d d" in a component must not delete the cell: Lumino asks the focused element itself.
+    page = play("attention_explorer")
+    page.keyboard.press("Tab")
+    marked = "document.activeElement.hasAttribute('data-lm-suppress-shortcuts')"
+    assert page.evaluate(marked)
 
 
 def test_labels_can_be_translated_on_the_page(play):

@@ -157,8 +157,9 @@
 
   function mount(root) {
     const name = root.dataset.component;
-    // JupyterLab's shortcuts leave the keys of this element alone.
-    const app = h("div", { class: "llmbook-app", "data-lm-suppress-shortcuts": "true" });
+    // JupyterLab's shortcuts ("d d" deletes a cell) leave the keys of a marked element alone.
+    const app = h("div", { class: "llmbook-app", onfocusin: (event) =>
+      event.target.setAttribute("data-lm-suppress-shortcuts", "true") });
     root.querySelector(".llmbook-static").after(app);
     try {
       const own = JSON.parse(root.dataset.labels || "{}");
