@@ -3,7 +3,8 @@
     python scripts/evaluate_model.py      # results/evaluation.json and the card; minutes on a CPU
 
 All three are measured on the same held-out documents; the difference to the 5-gram is measured
-document by document (`llmbook.evaluate.paired_bootstrap`). Numbers of xz are computed here too.
+document by document (`llmbook.evaluate.paired_bootstrap`). The numbers of xz are those that
+`evaluate_baselines.py` recorded for the same corpus.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluate_baselines import evaluate_xz, ngram_nats, provenance, train_ngram
+from evaluate_baselines import ngram_nats, provenance, train_ngram
 from llmbook.evaluate import (
     bits_per_byte_by_source,
     document_nats,
@@ -38,6 +39,9 @@ SOURCES = {
 
 def main() -> int:
     """Evaluate, and write both files."""
+    baselines = read_json(RESULTS / "baselines.json")
+    if baselines["corpus_sha256"] != provenance()["corpus_sha256"]:
+        sys.exit("results/baselines.json is of another corpus: run scripts/evaluate_baselines.py")
     model, tokenizer = load_book_model()
     documents = heldout_documents()
     n_bytes = np.array([d.n_bytes for d in documents], dtype=float)
@@ -57,7 +61,7 @@ def main() -> int:
         "model": intervals(bits_per_byte_by_source(documents, ours)),
         "ngram": intervals(bits_per_byte_by_source(documents, theirs)),
         "ngram_minus_model": intervals(difference),
-        "xz": evaluate_xz()["bits_per_byte"],
+        "xz": baselines["xz"]["bits_per_byte"],
     }
     write_atomically(RESULTS / "evaluation.json", (json.dumps(result, indent=1) + "\n").encode())
     card = model_card(read_json(RESULTS / "book_model.json"), result)
