@@ -418,6 +418,16 @@ def test_an_answer_that_draws_at_random_draws_the_same_in_every_run():
     assert len(set(drawn[:4])) == 1  # the four cases; the law calls it twice
 
 
+def test_a_notebook_in_double_precision_is_graded_like_any_other():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert verdict(row_means).passed
+        assert verdict(row_means, make()).passed
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_leaving_python_is_an_error_like_any_other():
     result = verdict(lambda x, weights: sys.exit(3))
     assert "SystemExit: 3" in result.message

@@ -6,7 +6,8 @@ import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +62,19 @@ class Question:
     choices: Sequence[str]
     answer: int
     why: Sequence[str]
+
+
+@contextmanager
+def plain_defaults() -> Iterator[None]:
+    """New tensors are float32 on the CPU, whatever the notebook has set."""
+    dtype = torch.get_default_dtype()
+    device = torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with nullcontext() if device.type == "cpu" else torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def call_directly(answer: Any, *args: Any) -> Any:
@@ -135,7 +149,8 @@ class Exercise:
 
     def all_cases(self, seed: int = 0) -> list[Case]:
         """The printed example, then the drawn cases. The same seed draws the same inputs."""
-        return [self.example, *self.cases(torch.Generator().manual_seed(seed))]
+        with plain_defaults():
+            return [self.example, *self.cases(torch.Generator().manual_seed(seed))]
 
 
 def chapters() -> list[str]:
@@ -152,7 +167,8 @@ def chapter_module(number: str) -> ModuleType:
     if number not in chapters():
         listed = ", ".join(chapters()) or "none yet"
         raise UnknownExercise(f"Chapter {number!r} has no exercises. Chapters that do: {listed}.")
-    return importlib.import_module(f"{__package__}.ch{number}")
+    with plain_defaults():  # the printed examples are made at import
+        return importlib.import_module(f"{__package__}.ch{number}")
 
 
 def chapter_exercises(number: str) -> list[Exercise]:

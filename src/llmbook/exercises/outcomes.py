@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from llmbook.exercises import learner
 from llmbook.exercises.compare import Tolerance, difference
-from llmbook.exercises.core import Case, Exercise, Property
+from llmbook.exercises.core import Case, Exercise, Property, plain_defaults
 from llmbook.exercises.timeout import TimeUp
 
 _EXACT = Tolerance(rtol=0.0, atol=0.0, exact_dtype=True)
@@ -62,10 +62,11 @@ def _fixed_chance() -> Iterator[None]:
 
 @contextmanager
 def _sealed() -> Iterator[_FirstLines]:
-    """Chance fixed, gradients on, nothing printed or warned: what is printed is collected."""
+    """Chance and defaults fixed, gradients on, nothing shown: what is printed is collected."""
     printed = _FirstLines()
     with (
         _fixed_chance(),
+        plain_defaults(),
         torch.enable_grad(),
         warnings.catch_warnings(),
         redirect_stdout(printed),
