@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -163,3 +164,12 @@ def test_the_workflow_calls_the_same_targets_as_everybody():
     targets = set(re.search(r"^\.PHONY: (.+)$", read("Makefile"), re.M)[1].split())
     assert set(re.findall(r"run: make (\w+)", workflow)) <= targets
     assert "bash .ci/run" in workflow
+
+
+def test_the_readmes_example_runs_as_printed():
+    (code,) = re.findall(r"```python\n(.*?)```", read("README.md"), re.S)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr[-1000:]
+    assert result.stdout.startswith("The world is a beautiful place")
