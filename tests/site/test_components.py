@@ -118,7 +118,8 @@ def test_tab_reaches_every_control_and_the_focus_is_seen(play, name):
         stop = page.evaluate(
             """() => { const e = document.activeElement, s = getComputedStyle(e);
             const halo = e.querySelector && e.querySelector('.sd-halo');
-            const seen = s.outlineStyle !== 'none' || (halo && getComputedStyle(halo).stroke !== 'none');
+            const haloSeen = halo && getComputedStyle(halo).stroke !== 'none';
+            const seen = s.outlineStyle !== 'none' || haloSeen;
             return e.dataset.stop && seen ? e.dataset.stop : null; }"""
         )
         reached.add(stop)

@@ -70,9 +70,7 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(
-                        parameter, group["lr"], group["weight_decay"], group["momentum"]
-                    )
+                    self._update(parameter, group["lr"], group["weight_decay"], group["momentum"])
         return loss
 
     def _update(self, w: Tensor, lr: float, weight_decay: float, momentum: float) -> None:
