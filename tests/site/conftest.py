@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.site.pages import HTML, ROOT
-from tests.site.visit import Visit, block_network, visit_page
+from tests.site.visit import PATIENCE_MS, Visit, block_network, visit_page
 
 from browser import ADVICE, ARGUMENTS, find_browser
 
@@ -87,6 +87,7 @@ def open_page(browser, site_url):
     def open_(path: str, *, theme: str = "light", width: int = 1280, base: str = site_url):
         context = browser.new_context(viewport={"width": width, "height": 900})
         contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.leaks = block_network(page, base)
         page.add_init_script(

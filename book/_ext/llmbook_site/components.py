@@ -7,11 +7,13 @@ inlined script is dropped; the runtime and the components of a page are loaded f
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 from llmbook.exercises.render import close_hints
 from llmbook.web import assets
@@ -49,7 +51,38 @@ def load_scripts(
         app.add_js_file(f"{FOLDER}/{name}", loading_method="defer")
 
 
+def component_output(notebook: dict[str, Any], name: str) -> str | None:
+    """The HTML of the first output of a notebook that holds this component."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            if name in assets.component_names(html):
+                return html
+    return None
+
+
+class FromChapter(SphinxDirective):
+    """Show a chapter's interactive component on another page, from the chapter's own output.
+
+    ```{from-chapter} notebooks/01_first_generation.ipynb step_generator
+    ```
+    """
+
+    required_arguments = 2
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> list[nodes.Node]:
+        path, name = self.arguments
+        self.env.note_dependency(path)
+        notebook = json.loads((Path(self.env.srcdir) / path).read_text(encoding="utf-8"))
+        html = component_output(notebook, name)
+        if html is None:
+            raise self.error(f"{path} has no output with the component {name}")
+        return [nodes.raw("", html, format="html")]
+
+
 def setup(app: Sphinx) -> None:
+    app.add_directive("from-chapter", FromChapter)
     app.connect("builder-inited", share_scripts)
     app.connect("doctree-read", strip_inlined)
     app.connect("html-page-context", load_scripts)

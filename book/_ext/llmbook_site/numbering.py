@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.locale import _
 
-CHAPTER = re.compile(r"notebooks/(\d\d)_")
+CHAPTER = re.compile(r"notebooks/(\d\d)_(\w+)$")
 
 
 def number_by_chapter(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -28,6 +28,18 @@ def number_by_chapter(app: Sphinx, env: BuildEnvironment) -> list[str]:
             for position, label in enumerate(numbers, start=1):
                 numbers[label] = (chapter, position)
     return []
+
+
+def label_chapter(app: Sphinx, doctree: nodes.document) -> None:
+    """Let {ref}`chapter 7 <attention>` lead to notebooks/07_attention."""
+    page = app.env.docname
+    found = CHAPTER.match(page)
+    heading = next(iter(doctree.findall(nodes.title)), None)
+    if found and heading is not None:
+        domain = app.env.get_domain("std")
+        name = found.group(2).lower()
+        domain.data["labels"].setdefault(name, (page, "", heading.astext()))
+        domain.data["anonlabels"].setdefault(name, (page, ""))
 
 
 def name_chapter(
@@ -45,4 +57,5 @@ def name_chapter(
 
 def setup(app: Sphinx) -> None:
     app.connect("env-get-updated", number_by_chapter, priority=900)
+    app.connect("doctree-read", label_chapter)
     app.connect("html-page-context", name_chapter)
