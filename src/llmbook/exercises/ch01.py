@@ -48,6 +48,12 @@ def _temperature_total_sum(logits: Tensor, temperature: float) -> Tensor:
     return weights / weights.sum()
 
 
+def _temperature_one_maximum(logits: Tensor, temperature: float) -> Tensor:
+    scaled = logits / temperature
+    weights = (scaled - scaled.max()).exp()
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
 def _temperature_divides_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax(logits, dim=-1) / temperature
 
@@ -62,7 +68,12 @@ def _temperature_cases(g: torch.Generator) -> list[Case]:
         logits = 3.0 * torch.randn(shape, generator=g)
         cases.append(Case((logits, temperature), note=f"logits {shape}, τ = {temperature}"))
     large = 1000.0 + 5.0 * torch.randn(5, generator=g)
-    return [*cases, Case((large, 1.5), note="logits near 1000, τ = 1.5")]
+    far_apart = torch.randn(2, 5, generator=g) + torch.tensor([[1000.0], [0.0]])
+    return [
+        *cases,
+        Case((large, 1.5), note="logits near 1000, τ = 1.5"),
+        Case((far_apart, 0.8), note="one row of logits near 1000, one near 0, τ = 0.8"),
+    ]
 
 
 def _temperature_reaches_its_limits(answer: Callable[..., Tensor]) -> None:
@@ -117,6 +128,12 @@ _SOFTMAX_WITH_TEMPERATURE = Exercise(
             "`sum(dim=-1, keepdim=True)`.",
         ),
         Misconception(
+            "one_maximum",
+            _temperature_one_maximum,
+            "You subtract the largest score of the whole table. A row far below it becomes all "
+            "zeros, and 0/0 is NaN: each row needs its own maximum, `max(dim=-1, keepdim=True)`.",
+        ),
+        Misconception(
             "divides_probabilities",
             _temperature_divides_probabilities,
             "You divide the probabilities, after the softmax: they no longer sum to 1. The "
@@ -168,6 +185,10 @@ def _log_probability_unshifted(logits: Tensor, ids: Tensor) -> Tensor:
 
 def _log_probability_shifted_back(logits: Tensor, ids: Tensor) -> Tensor:
     return torch.log_softmax(logits[1:], dim=-1).gather(-1, ids[:-1].unsqueeze(-1)).sum()
+
+
+def _log_probability_all_pairs(logits: Tensor, ids: Tensor) -> Tensor:
+    return torch.log_softmax(logits[:-1], dim=-1)[:, ids[1:]].sum()
 
 
 def _log_probability_sums_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
@@ -249,6 +270,13 @@ _SEQUENCE_LOG_PROBABILITY = Exercise(
             "`ids[1]`, so use `logits[:-1]` with `ids[1:]`.",
         ),
         Misconception(
+            "all_pairs",
+            _log_probability_all_pairs,
+            "`log_probs[:, ids[1:]]` picks every token's column in **every** row. Each row has "
+            "one token of its own: pair them with `gather`, or index with "
+            "`[torch.arange(len(ids) - 1), ids[1:]]`.",
+        ),
+        Misconception(
             "sums_probabilities",
             _log_probability_sums_probabilities,
             "You add probabilities. The chain rule multiplies them, and the logarithm turns that "
@@ -324,6 +352,13 @@ def _greedy_first_row(model: Callable, ids: list[int], n: int) -> list[int]:
     text = list(ids)
     for _ in range(n):
         text.append(int(model(text)[0].argmax()))
+    return text
+
+
+def _greedy_whole_table(model: Callable, ids: list[int], n: int) -> list[int]:
+    text = list(ids)
+    for _ in range(n):
+        text.append(int(model(text).argmax()))
     return text
 
 
@@ -414,6 +449,12 @@ _GENERATE_GREEDY = Exercise(
             _greedy_first_row,
             "You read the first row of the logits: the model's guess for the token after the "
             "first one, which you already have. The token to come is scored by the **last** row.",
+        ),
+        Misconception(
+            "whole_table",
+            _greedy_whole_table,
+            "`argmax` over the whole table gives a place in it, counted through all rows: that "
+            "is no token id. Take the last row first, `logits[-1].argmax()`.",
         ),
         Misconception(
             "prompt_only",
@@ -522,6 +563,17 @@ def _top_p_sorted_result(probs: Tensor, p: float) -> Tensor:
     return kept / kept.sum()
 
 
+def _top_p_gathered_back(probs: Tensor, p: float) -> Tensor:
+    order = probs.argsort(descending=True)
+    ranked = probs[order]
+    kept = torch.where(ranked.cumsum(0) - ranked < p, ranked, torch.zeros_like(ranked))
+    return kept[order] / kept.sum()
+
+
+def _top_p_divided_by_p(probs: Tensor, p: float) -> Tensor:
+    return _top_p_not_rescaled(probs, p) / p
+
+
 def _top_p_threshold(probs: Tensor, p: float) -> Tensor:
     result = torch.where(probs >= 1 - p, probs, torch.zeros_like(probs))
     return result / result.sum()
@@ -590,6 +642,17 @@ _TOP_P = Exercise(
             _top_p_sorted_result,
             "The values are right but sit at the places of the sorted list, so each token has "
             "another token's probability. Carry them back with the indices from `argsort`.",
+        ),
+        Misconception(
+            "gathered_back",
+            _top_p_gathered_back,
+            "`ranked[order]` sorts a second time; it does not undo the first. To carry values "
+            "back write at the indices: `result[order] = ranked`.",
+        ),
+        Misconception(
+            "divided_by_p",
+            _top_p_divided_by_p,
+            "You divide by p. The kept tokens reach p or a little more: divide by their own sum.",
         ),
         Misconception(
             "threshold",

@@ -183,6 +183,11 @@ def _softmax_over_queries(scores: Tensor, mask: Tensor) -> Tensor:
     return weights.masked_fill(~mask, 0.0)
 
 
+def _softmax_whole_table(scores: Tensor, mask: Tensor) -> Tensor:
+    raised = scores.masked_fill(~mask, -math.inf).exp()
+    return raised / raised.sum()
+
+
 def _softmax_nan_rows(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
 
@@ -282,6 +287,12 @@ _MASKED_SOFTMAX = Exercise(
             "normalise along the last axis, `dim=-1`.",
         ),
         Misconception(
+            "whole_table",
+            _softmax_whole_table,
+            "You divide by the sum of the whole table. Each query has a total of its own: sum "
+            "over the keys and keep the axis, `sum(dim=-1, keepdim=True)`.",
+        ),
+        Misconception(
             "nan_rows",
             _softmax_nan_rows,
             "Right wherever a query may look somewhere. A row of −∞ only gives 0/0 = NaN: fill "
@@ -290,7 +301,8 @@ _MASKED_SOFTMAX = Exercise(
         Misconception(
             "large_negative",
             _softmax_large_negative,
-            "−1e9 stands in for −∞ until a row is forbidden altogether: then all its scores are "
+            "A large negative number stands in for −∞ until a row is forbidden altogether: then "
+            "all its scores are "
             "equal and the forbidden keys share the weight evenly. Use −∞, then put zeros there.",
         ),
     ],
@@ -341,6 +353,13 @@ def _backward_parts(q, k, v, beta, d_out) -> tuple[Tensor, Tensor, Tensor]:
 def _backward_no_row_sum(q, k, v, beta, d_out):
     products, weights, d_weights = _backward_parts(q, k, v, beta, d_out)
     d_scores = weights * d_weights
+    d_beta = (d_scores * products).sum()
+    return beta * d_scores @ k, beta * d_scores.T @ q, weights.T @ d_out, d_beta
+
+
+def _backward_diagonal_only(q, k, v, beta, d_out):
+    products, weights, d_weights = _backward_parts(q, k, v, beta, d_out)
+    d_scores = weights * (1 - weights) * d_weights
     d_beta = (d_scores * products).sum()
     return beta * d_scores @ k, beta * d_scores.T @ q, weights.T @ d_out, d_beta
 
@@ -441,6 +460,13 @@ _ATTENTION_BACKWARD = Exercise(
             "weights × d_weights.",
         ),
         Misconception(
+            "diagonal_only",
+            _backward_diagonal_only,
+            "p·(1 − p) is only the diagonal of the softmax's Jacobian: how a weight answers its "
+            "own score. A score also moves all the other weights of its row, by −p_s·p_r: "
+            "subtract the row's weighted sum of d_weights.",
+        ),
+        Misconception(
             "plain_mean",
             _backward_plain_mean,
             "You subtract the plain mean of d_weights in each row. The mean that belongs there "
@@ -536,6 +562,19 @@ def _query_scaled_by_d_model(x, w_q, w_k, w_v, w_o, n_head):
     return mixed.transpose(1, 2).flatten(2) @ w_o
 
 
+def _query_no_scale(x, w_q, w_k, w_v, w_o, n_head):
+    mixed = _mixed_heads(x, w_q, w_k, w_v, n_head, scale=1.0)
+    return mixed.transpose(1, 2).flatten(2) @ w_o
+
+
+def _query_zeroed_scores(x, w_q, w_k, w_v, w_o, n_head):
+    d_head = x.shape[2] // n_head
+    q = (x @ w_q).unflatten(-1, (n_head, d_head)).transpose(1, 2)
+    k, v = (x @ w_k)[:, None], (x @ w_v)[:, None]
+    scores = (q @ k.transpose(-1, -2) / math.sqrt(d_head)).tril()
+    return (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2) @ w_o
+
+
 def _query_heads_not_moved_back(x, w_q, w_k, w_v, w_o, n_head):
     return _mixed_heads(x, w_q, w_k, w_v, n_head).reshape(x.shape) @ w_o
 
@@ -624,6 +663,17 @@ _MULTI_QUERY = Exercise(
             _query_scaled_by_d_model,
             "You divide by the square root of d_model. A head's dot product has d_head = "
             "d_model / n_head terms: divide by √d_head.",
+        ),
+        Misconception(
+            "no_scale",
+            _query_no_scale,
+            "The scores are not scaled: divide them by √d_head before the softmax.",
+        ),
+        Misconception(
+            "zeroed_scores",
+            _query_zeroed_scores,
+            "`scores.tril()` puts 0 in place of a forbidden score, and e⁰ = 1 still takes its "
+            "share. Fill with −∞ instead: `masked_fill(~may_look, -math.inf)`.",
         ),
         Misconception(
             "heads_not_moved_back",

@@ -398,6 +398,31 @@ def _rate_quarter_cosine(
     return peak * (min_lr_ratio + (1 - min_lr_ratio) * math.cos(math.pi / 2 * progress))
 
 
+def _rate_after_warmup(progress_to_shape, step, steps, warmup_steps, peak, min_lr_ratio) -> float:
+    """The learning rate with another shape of decay, given as a function of progress."""
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / (steps - warmup_steps))
+    return peak * (min_lr_ratio + (1 - min_lr_ratio) * progress_to_shape(progress))
+
+
+def _rate_upside_down(
+    step: int, steps: int, warmup_steps: int, peak: float, min_lr_ratio: float
+) -> float:
+    def shape(progress: float) -> float:
+        return 0.5 * (1 - math.cos(math.pi * progress))
+
+    return _rate_after_warmup(shape, step, steps, warmup_steps, peak, min_lr_ratio)
+
+
+def _rate_straight(
+    step: int, steps: int, warmup_steps: int, peak: float, min_lr_ratio: float
+) -> float:
+    return _rate_after_warmup(
+        lambda progress: 1 - progress, step, steps, warmup_steps, peak, min_lr_ratio
+    )
+
+
 def _rate_comes_back(
     step: int, steps: int, warmup_steps: int, peak: float, min_lr_ratio: float
 ) -> float:
@@ -479,6 +504,18 @@ _LEARNING_RATE = Exercise(
             _rate_quarter_cosine,
             "You use cos(π/2 · progress), a quarter of a period, which ends steeply. Half a "
             "period, (1 + cos(π · progress)) / 2, is flat at both ends.",
+        ),
+        Misconception(
+            "upside_down",
+            _rate_upside_down,
+            "Your cosine is upside down: the rate drops to the floor after the warm-up and climbs "
+            "to the peak at the end. The shape is (1 **+** cos(π · progress)) / 2.",
+        ),
+        Misconception(
+            "straight",
+            _rate_straight,
+            "The rate falls along a straight line. That is a schedule too, but the exercise asks "
+            "for half a cosine, (1 + cos(π · progress)) / 2.",
         ),
         Misconception(
             "comes_back",
