@@ -20,6 +20,7 @@ LABELS: dict[str, dict[str, str]] = {
         "map_axes": "row: the token that looks · column: where it looks",
         "looks_at": "looks at",
         "seen_by": "is looked at by",
+        "itself": "itself",
         "nobody": "no token",
         "rest": "the rest",
         "scale": "share of a token's attention",

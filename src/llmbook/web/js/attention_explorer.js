@@ -157,14 +157,14 @@ llmbook.register("attention_explorer", function (app, data, t) {
   }
 
   function paintReadout(f) {
-    const found = data.tokens.map((token, k) => [token, link(k)]).filter((pair) => pair[1] > 0)
+    const found = data.tokens.map((_, k) => [k, link(k)]).filter((pair) => pair[1] > 0)
       .sort((a, b) => b[1] - a[1]);
     const name = (token) => llmbook.token(token, "b");
     readout.replaceChildren(name(data.tokens[f]),
       ` (${t("head_name", chosen)}) ${t(chosen.seen ? "seen_by" : "looks_at")} `);
     if (!found.length) readout.append(t("nobody"));
-    found.slice(0, 4).forEach(([token, w], i) =>
-      readout.append(i ? ",  " : "", name(token), "\u00a0" + percent(w)));
+    found.slice(0, 4).forEach(([k, w], i) => readout.append(i ? ",  " : "",
+      k === f ? t("itself") : name(data.tokens[k]), "\u00a0" + percent(w)));
     const left = found.slice(4).reduce((sum, pair) => sum + pair[1], 0);
     if (!chosen.seen && left > 0) readout.append(`,  ${t("rest")}\u00a0${percent(left)}`);
   }
