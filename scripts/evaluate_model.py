@@ -58,10 +58,10 @@ def main() -> int:
         **provenance(),
         "command": "python scripts/evaluate_model.py",
         "interval": "95 %, percentile, 10,000 resamples of documents (for all: within each source)",
-        "model": intervals(bits_per_byte_by_source(documents, ours)),
-        "ngram": intervals(bits_per_byte_by_source(documents, theirs)),
-        "ngram_minus_model": intervals(difference),
-        "xz": baselines["xz"]["bits_per_byte"],
+        "model": {"bits_per_byte": intervals(bits_per_byte_by_source(documents, ours))},
+        "ngram": {"bits_per_byte": intervals(bits_per_byte_by_source(documents, theirs))},
+        "ngram_minus_model": {"bits_per_byte": intervals(difference)},
+        "xz": {"bits_per_byte": baselines["xz"]["bits_per_byte"]},
     }
     write_atomically(RESULTS / "evaluation.json", (json.dumps(result, indent=1) + "\n").encode())
     card = model_card(read_json(RESULTS / "book_model.json"), result)
@@ -82,12 +82,12 @@ def bits_table(result: dict[str, Any]) -> str:
     """One row per source: the model, the 5-gram, their difference, and xz."""
 
     def cell(kind: str, name: str) -> str:
-        value = result[kind][name]
+        value = result[kind]["bits_per_byte"][name]
         return f"{value['estimate']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
     rows = [
         f"| {label} | {cell('model', name)} | {cell('ngram', name)} "
-        f"| {cell('ngram_minus_model', name)} | {result['xz'][name]['given_train']:.3f} |"
+        f"| {cell('ngram_minus_model', name)} | {result['xz']['bits_per_byte'][name]['given_train']:.3f} |"
         for name, label in SOURCES.items()
     ]
     head = [
