@@ -113,23 +113,23 @@ def _static(records: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> str
     """The loss curve as a picture, and the first, middle and last samples as a table."""
     chosen = [records[0], records[len(records) // 2], records[-1]]
     rows = [
-        [f"step {record['step']}", f"{record['train'] / 1000:.2f}", *record["samples"]]
+        [f"step {record['step']}, loss {record['train'] / 1000:.2f}", *record["samples"]]
         for record in chosen
     ]
-    head = ["checkpoint", "training loss", *(f"“{prompt} …”" for prompt in prompts)]
+    head = ["checkpoint", *(f"“{prompt} …”" for prompt in prompts)]
     return _loss_picture(records) + svg.table("What the model writes", head, rows)
 
 
 def _loss_picture(records: Sequence[Mapping[str, Any]]) -> str:
-    width, height, left, bottom = 560.0, 240.0, 40.0, 200.0
+    width, height, left, bottom = 560.0, 260.0, 40.0, 220.0
     losses = [record["train"] / 1000 for record in records]
     top = max(losses) * 1.05
     reach = np.log10([record["step"] + 1 for record in records])
     span = float(reach[-1] - reach[0]) or 1.0
     xs = [left + 10 + (width - left - 40) * float(r - reach[0]) / span for r in reach]
-    ys = [bottom - (bottom - 15) * loss / top for loss in losses]
+    ys = [bottom - (bottom - 30) * loss / top for loss in losses]
     body = svg.tag(
-        "path", d=f"M{left:g} 10V{bottom:g}H{width - 10:g}", fill="none", stroke=svg.RULE
+        "path", d=f"M{left:g} 25V{bottom:g}H{width - 10:g}", fill="none", stroke=svg.RULE
     )
     points = " ".join(f"{svg.number(x)},{svg.number(y)}" for x, y in zip(xs, ys, strict=True))
     body += svg.tag("polyline", points=points, fill="none", stroke="#0b65b0", stroke_width=2)
@@ -139,7 +139,7 @@ def _loss_picture(records: Sequence[Mapping[str, Any]]) -> str:
             body += svg.text(x, bottom + 17, str(records[i]["step"]), anchor="middle")
             body += svg.text(x, y - 9, f"{losses[i]:.2f}", anchor="middle")
     body += svg.text(width - 10, height - 6, "training step", anchor="end", fill=svg.QUIET)
-    body += svg.text(left + 4, 14.0, "training loss (nats per token)", fill=svg.QUIET)
+    body += svg.text(left - 30, 14.0, "training loss (nats per token)", fill=svg.QUIET)
     alt = f"Training loss falls from {losses[0]:.2f} at step {records[0]['step']} to "
     alt += f"{losses[-1]:.2f} at step {records[-1]['step']}."
     return svg.picture(width, height, body, alt)

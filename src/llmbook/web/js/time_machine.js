@@ -37,11 +37,10 @@ llmbook.register("time_machine", function (app, data, t) {
   const key = (kind, text) => h("span", { class: "tm-key tm-" + kind }, text);
   const keys = h("p", { class: "tm-keys" }, key("a", t("train")), held ? key("b", t("val")) : null);
 
-  // ---- the samples
-  const samples = data.prompts.map((prompt) => {
-    const text = h("span", { class: "tm-sample" });
-    return { text, node: h("li", null, h("b", { text: prompt }), text) };
-  });
+  // ---- the samples: those of all checkpoints lie upon each other, and one is seen, so that
+  // nothing below moves when a longer one comes
+  const samples = data.prompts.map((prompt, k) => h("li", null, ...records.map((record) =>
+    h("p", { class: "tm-sample" }, h("b", { text: prompt }), record.samples[k]))));
 
   // ---- one head
   const plot = h("div", { class: "lb-plot" });
@@ -106,7 +105,8 @@ llmbook.register("time_machine", function (app, data, t) {
     back.disabled = at === 0;
     next.disabled = at === n - 1;
     chart.marker(record.step, [record.train / 1000, record.val < 0 ? null : record.val / 1000]);
-    samples.forEach(({ text }, k) => (text.textContent = record.samples[k]));
+    samples.forEach((one) => [...one.children].forEach((text, k) =>
+      text.classList.toggle("tm-seen", k === at)));
     status.textContent = t(record.val < 0 ? "now_train" : "now", { step: whole(record.step),
       tokens: whole(record.tokens), train: loss(record.train), val: loss(record.val) });
     paintMap();
@@ -119,7 +119,7 @@ llmbook.register("time_machine", function (app, data, t) {
     h("div", { class: "tm-controls" }, slider.node, h("div", { class: "lb-row" }, back, play, next)),
     status,
     h("div", { class: "tm-panels" }, part(t("loss"), chart.node, keys), part(t("attention"), plot)),
-    part(t("samples"), h("ul", { class: "tm-samples" }, ...samples.map((one) => one.node))),
+    part(t("samples"), h("ul", { class: "tm-samples" }, ...samples)),
     part(t("map"), field, h("div", { class: "lb-row tm-legend" }, ...legend)));
   llmbook.onTheme(paintMap);
   go(n - 1);
