@@ -85,9 +85,10 @@ def bits_table(result: dict[str, Any]) -> str:
         value = result[kind]["bits_per_byte"][name]
         return f"{value['estimate']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
+    xz = result["xz"]["bits_per_byte"]
     rows = [
         f"| {label} | {cell('model', name)} | {cell('ngram', name)} "
-        f"| {cell('ngram_minus_model', name)} | {result['xz']['bits_per_byte'][name]['given_train']:.3f} |"
+        f"| {cell('ngram_minus_model', name)} | {xz[name]['given_train']:.3f} |"
         for name, label in SOURCES.items()
     ]
     head = [
