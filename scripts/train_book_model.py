@@ -7,7 +7,7 @@ Three stages, each leaving its result in `src/llmbook/assets`:
   book        the model that writes.
 
 Each run logs to `runs/` (not committed), can be stopped and started again, and writes its record
-to `results/`. On a GPU the book's model trains longer, because that costs minutes there.
+to `results/`. On a GPU the book's model makes more passes, because they cost minutes there.
 
     python scripts/train_book_model.py [--device cpu|cuda] [--stage tokenizer small book]
 """
@@ -139,13 +139,13 @@ def record_run(
     on_step: Callable[[int, GPT], None] | None = None,
 ) -> None:
     """Train, and write what a sceptic needs to repeat it to `results/NAME.json`."""
-    started, cpu_started = time.time(), time.process_time()
+    started, cpu_started, commit = time.time(), time.process_time(), git_commit()
     history = train(model, train_tokens, val_tokens, config, out_dir=out_dir, on_step=on_step)
     tokens_per_step = config.batch_size * config.grad_accumulation * model.config.context_length
     record = {
         "command": "make model",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": git_commit(),
+        "commit": commit,
         "device": describe_device(model.device),
         "threads": torch.get_num_threads(),
         "versions": {
