@@ -141,9 +141,9 @@ archive of the training text. Lower is better. Measured on {result["date"]}.
 
 ## Licence and limits
 
-The weights are under CC BY-SA 4.0, since part of the training text is. The texts were
-written from the sixteenth century to the twenty-first and carry the prejudices of their times; the
-model repeats them. It was not trained to follow instructions, to refuse, or to be correct.
+The weights are under the Apache License 2.0. The model can repeat passages of its training text,
+which keep their licences. The texts were written from the sixteenth century to the twenty-first
+and carry the prejudices of their times; the model repeats them. It was not trained to follow instructions, to refuse, or to be correct.
 """
 
 
