@@ -143,7 +143,8 @@ archive of the training text. Lower is better. Measured on {result["date"]}.
 
 The weights are under the Apache License 2.0. The model can repeat passages of its training text,
 which keep their licences. The texts were written from the sixteenth century to the twenty-first
-and carry the prejudices of their times; the model repeats them. It was not trained to follow instructions, to refuse, or to be correct.
+and carry the prejudices of their times; the model repeats them. It was not trained to follow
+instructions, to refuse, or to be correct.
 """
 
 
