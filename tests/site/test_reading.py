@@ -98,3 +98,16 @@ def test_printing_leaves_out_the_navigation_and_opens_closed_boxes(open_page):
     assert page.locator("article h1").first.is_visible()
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("[...document.querySelectorAll('article details')].every(d => d.open)")
+
+
+@pytest.mark.parametrize("path", WALKED)
+def test_a_printed_page_is_not_cut_at_its_right_edge(open_page, path):
+    page = open_page(path, width=680)  # A4 less two margins of 15 mm
+    page.emulate_media(media="print")
+    page.wait_for_function(DRAWN)
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("article :is(p, li, pre, figure, table)")]
+          .filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1)
+          .map((e) => e.outerHTML.slice(0, 120))"""
+    )
+    assert cut == []
