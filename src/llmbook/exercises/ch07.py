@@ -164,6 +164,10 @@ def _softmax_zero_scores(scores: Tensor, mask: Tensor) -> Tensor:
     return weights.masked_fill(~mask.any(-1, keepdim=True), 0.0)
 
 
+def _softmax_zero_scores_only(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, 0.0).softmax(dim=-1)
+
+
 def _softmax_upside_down(scores: Tensor, mask: Tensor) -> Tensor:
     weights = scores.masked_fill(mask, -math.inf).softmax(dim=-1)
     return weights.masked_fill(mask, 0.0)
@@ -176,6 +180,10 @@ def _softmax_mask_after(scores: Tensor, mask: Tensor) -> Tensor:
 def _softmax_after_and_rescaled(scores: Tensor, mask: Tensor) -> Tensor:
     weights = scores.softmax(dim=-1) * mask
     return weights / weights.sum(dim=-1, keepdim=True)
+
+
+def _softmax_rescaled_and_repaired(scores: Tensor, mask: Tensor) -> Tensor:
+    return _softmax_after_and_rescaled(scores, mask).nan_to_num(0.0)
 
 
 def _softmax_over_queries(scores: Tensor, mask: Tensor) -> Tensor:
@@ -196,6 +204,10 @@ def _softmax_large_negative(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask, -1e9).softmax(dim=-1)
 
 
+def _softmax_large_negative_zeroed(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, -1e9).softmax(dim=-1).masked_fill(~mask, 0.0)
+
+
 def _softmax_cases(g: torch.Generator) -> list[Case]:
     scattered = torch.rand(2, 3, 5, 7, generator=g) < 0.5
     scattered[..., 0] = True
@@ -204,6 +216,8 @@ def _softmax_cases(g: torch.Generator) -> list[Case]:
     padding = torch.tensor([[3], [5], [0]]) > torch.arange(5)
     loud = torch.randn(5, 5, generator=g)
     loud[0, 4] = 300.0
+    hushed = torch.randn(5, 5, generator=g)
+    hushed[2] = -2e9  # below any number that people put in place of −∞
     return [
         Case((torch.randn(2, 3, 5, 7, generator=g), scattered), note="scores (2, 3, 5, 7)"),
         Case(
@@ -211,6 +225,7 @@ def _softmax_cases(g: torch.Generator) -> list[Case]:
             note="causal, T=S=11",
         ),
         Case((loud, torch.ones(5, 5).tril().bool()), note="a forbidden score of 300"),
+        Case((hushed, torch.ones(5, 5).tril().bool()), note="row 2 scores −2·10⁹ throughout"),
         Case((torch.randn(5, 7, generator=g), with_empty_row), note="row 3 may look nowhere"),
         Case(
             (torch.randn(3, 2, 3, 5, generator=g), padding[:, None, None, :]),
@@ -258,8 +273,14 @@ _MASKED_SOFTMAX = Exercise(
         Misconception(
             "zero_scores",
             _softmax_zero_scores,
-            "A forbidden score of 0 is not a forbidden key: e⁰ = 1, so it still takes its share. "
-            "The score whose exponential is 0 is −∞.",
+            "A forbidden score of 0 is not a forbidden key: exp(0) = 1, so it still takes its "
+            "share. The score whose exponential is 0 is −∞.",
+        ),
+        Misconception(
+            "zero_scores_only",
+            _softmax_zero_scores_only,
+            "Two things. A forbidden score of 0 still takes its share, since exp(0) = 1: fill with "
+            "−∞, whose exponential is 0. And a row that may look nowhere must become zeros.",
         ),
         Misconception(
             "upside_down",
@@ -281,6 +302,13 @@ _MASKED_SOFTMAX = Exercise(
             "empty row). Mask the scores, before the softmax.",
         ),
         Misconception(
+            "rescaled_and_repaired",
+            _softmax_rescaled_and_repaired,
+            "Masking after the softmax and rescaling is right on paper and breaks in floating "
+            "point: one large forbidden score leaves 0 for all others. Turning 0/0 into 0 hides "
+            "that, and the row loses its weights. Mask the scores, before the softmax.",
+        ),
+        Misconception(
             "over_queries",
             _softmax_over_queries,
             "The softmax runs over the queries. Each query spreads its own weight over the keys: "
@@ -295,15 +323,22 @@ _MASKED_SOFTMAX = Exercise(
         Misconception(
             "nan_rows",
             _softmax_nan_rows,
-            "Right wherever a query may look somewhere. A row of −∞ only gives 0/0 = NaN: fill "
-            "such a row with zeros afterwards.",
+            "Right wherever a query may look somewhere. A row of −∞ only gives (−∞) − (−∞) = NaN: "
+            "fill such a row with zeros afterwards.",
         ),
         Misconception(
             "large_negative",
             _softmax_large_negative,
             "A large negative number stands in for −∞ until a row is forbidden altogether: then "
-            "all its scores are "
-            "equal and the forbidden keys share the weight evenly. Use −∞, then put zeros there.",
+            "all its scores are equal and the forbidden keys share the weight evenly. Use −∞, "
+            "then put zeros there.",
+        ),
+        Misconception(
+            "large_negative_zeroed",
+            _softmax_large_negative_zeroed,
+            "A finite number stands in for −∞ only while every permitted score lies far above "
+            "it. A row of lower scores gives its weight to the forbidden keys, and zeros "
+            "afterwards do not bring it back. Nothing lies below −∞: fill with that.",
         ),
     ],
     nudges=[
@@ -384,6 +419,10 @@ def _backward_no_beta(q, k, v, beta, d_out):
     return d_scores @ k, d_scores.T @ q, weights.T @ d_out, (d_scores * products).sum()
 
 
+def _backward_root_for_beta(q, k, v, beta, d_out):
+    return attention_backward(q, k, v, 1 / math.sqrt(q.shape[-1]), d_out)
+
+
 def _backward_beta_of_scores(q, k, v, beta, d_out):
     d_q, d_k, d_v, d_beta = attention_backward(q, k, v, beta, d_out)
     return d_q, d_k, d_v, beta * d_beta
@@ -430,19 +469,21 @@ _ATTENTION_BACKWARD = Exercise(
     id="07.attention_backward",
     title="The backward pass, with a sharpness that learns",
     statement=(
+        "*Needs the deeper section on the backward pass.* "
         "Some models learn the sharpness of their attention: out = softmax(β·q kᵀ) v, where β is "
         "a parameter in the place of 1/√D. Write `attention_backward(q, k, v, beta, d_out)` "
         "without autograd: given the gradient of the loss with respect to the output, return the "
         "gradients with respect to `q`, `k`, `v` and `beta`, in this order. Shapes: `q` and "
         "`d_out` (T, D), `k` and `v` (S, D), `beta` a number. With `q = [[1]]`, "
-        "`k = [[0], [0]]`, `v = [[1], [3]]`, `beta = 2` and `d_out = [[1]]` the answer is "
-        "`[[0]]`, `[[-1], [1]]`, `[[0.5], [0.5]]` and `0`."
+        "`k = [[0], [½ ln 3]]`, `v = [[1], [3]]`, `beta = 2` and `d_out = [[1]]` the weights are "
+        "¼ and ¾, and the answer is, to three decimals, `[[0.412]]`, `[[-0.75], [0.75]]`, "
+        "`[[0.25], [0.75]]` and `0.206`."
     ),
     solution=attention_backward,
     example=Case(
         (
             torch.tensor([[1.0]]),
-            torch.tensor([[0.0], [0.0]]),
+            torch.tensor([[0.0], [math.log(3) / 2]]),
             torch.tensor([[1.0], [3.0]]),
             2.0,
             torch.tensor([[1.0]]),
@@ -483,6 +524,12 @@ _ATTENTION_BACKWARD = Exercise(
             _backward_no_beta,
             "d_q and d_k lack a factor: the scores are β·q kᵀ, so β multiplies both gradients on "
             "the way back.",
+        ),
+        Misconception(
+            "root_for_beta",
+            _backward_root_for_beta,
+            "You use 1/√D where β belongs: the scores here are β·q kᵀ, with the β that was "
+            "passed in and no root.",
         ),
         Misconception(
             "beta_of_scores",
@@ -557,6 +604,31 @@ def _query_blind_to_itself(x, w_q, w_k, w_v, w_o, n_head):
     return _mixed_heads(x, w_q, w_k, w_v, n_head, strict=True).transpose(1, 2).flatten(2) @ w_o
 
 
+def _query_with_mask(x, w_q, w_k, w_v, w_o, n_head, may_look):
+    """Multi-query attention under another mask; a row that may look nowhere is NaN."""
+    d_head = x.shape[2] // n_head
+    q = (x @ w_q).unflatten(-1, (n_head, d_head)).transpose(1, 2)
+    k, v = (x @ w_k)[:, None], (x @ w_v)[:, None]
+    scores = q @ k.transpose(-1, -2) / math.sqrt(d_head)
+    weights = scores.masked_fill(~may_look, -math.inf).softmax(dim=-1)
+    return (weights @ v).transpose(1, 2).flatten(2) @ w_o
+
+
+def _query_strict_mask(x, w_q, w_k, w_v, w_o, n_head):
+    may_look = torch.ones(x.shape[1], x.shape[1]).tril(-1).bool()
+    return _query_with_mask(x, w_q, w_k, w_v, w_o, n_head, may_look)
+
+
+def _query_upside_down(x, w_q, w_k, w_v, w_o, n_head):
+    may_look = ~torch.ones(x.shape[1], x.shape[1]).tril().bool()
+    return _query_with_mask(x, w_q, w_k, w_v, w_o, n_head, may_look)
+
+
+def _query_future_only(x, w_q, w_k, w_v, w_o, n_head):
+    may_look = torch.ones(x.shape[1], x.shape[1]).triu().bool()
+    return _query_with_mask(x, w_q, w_k, w_v, w_o, n_head, may_look)
+
+
 def _query_scaled_by_d_model(x, w_q, w_k, w_v, w_o, n_head):
     mixed = _mixed_heads(x, w_q, w_k, w_v, n_head, scale=x.shape[-1])
     return mixed.transpose(1, 2).flatten(2) @ w_o
@@ -591,6 +663,10 @@ def _query_viewed_not_moved(x, w_q, w_k, w_v, w_o, n_head):
 
 def _query_no_output_projection(x, w_q, w_k, w_v, w_o, n_head):
     return _mixed_heads(x, w_q, w_k, w_v, n_head).transpose(1, 2).flatten(2)
+
+
+def _query_output_transposed(x, w_q, w_k, w_v, w_o, n_head):
+    return multi_query(x, w_q, w_k, w_v, w_o.T, n_head)
 
 
 def _multi_query_case(g: torch.Generator, b: int, t: int, h: int, d: int) -> Case:
@@ -659,6 +735,24 @@ _MULTI_QUERY = Exercise(
             "True (`tril()`, not `tril(-1)`).",
         ),
         Misconception(
+            "strict_mask",
+            _query_strict_mask,
+            "Off by one, and NaN in the first row: token 0 may look nowhere. Token t must be "
+            "allowed to look at itself: `tril()`, not `tril(-1)`.",
+        ),
+        Misconception(
+            "upside_down",
+            _query_upside_down,
+            "The mask is upside down: each token sees only what comes after it, and the last one "
+            "nothing, hence the NaN. Fill where looking is forbidden, at `~may_look`.",
+        ),
+        Misconception(
+            "future_only",
+            _query_future_only,
+            "The triangle points the wrong way: token t looks at itself and at what comes after. "
+            "Keep the lower triangle, `tril()`, not `triu()`.",
+        ),
+        Misconception(
             "scaled_by_d_model",
             _query_scaled_by_d_model,
             "You divide by the square root of d_model. A head's dot product has d_head = "
@@ -672,7 +766,7 @@ _MULTI_QUERY = Exercise(
         Misconception(
             "zeroed_scores",
             _query_zeroed_scores,
-            "`scores.tril()` puts 0 in place of a forbidden score, and e⁰ = 1 still takes its "
+            "`scores.tril()` puts 0 in place of a forbidden score, and exp(0) = 1 still takes its "
             "share. Fill with −∞ instead: `masked_fill(~may_look, -math.inf)`.",
         ),
         Misconception(
@@ -693,6 +787,12 @@ _MULTI_QUERY = Exercise(
             _query_no_output_projection,
             "The heads lie side by side and nothing mixes them: the last step, `@ w_o`, is "
             "missing.",
+        ),
+        Misconception(
+            "output_transposed",
+            _query_output_transposed,
+            "You multiply by the transpose of `w_o`. Vectors are rows here: the last step is "
+            "`@ w_o`.",
         ),
     ],
     nudges=[
