@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.site.pages import ALL_PAGES, PAGES
+from tests.site.visit import axe_violations
 
 BUDGET_MB = 1.5
 THEMES = ("light", "dark")
@@ -71,3 +72,12 @@ def test_a_page_does_not_scroll_sideways_on_a_phone(open_page, path):
         }"""
     )
     assert wide == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_no_violation_on_a_phone_with_the_menu_open(open_page, theme):
+    page = open_page(PAGES[0], theme=theme, width=390)
+    assert axe_violations(page) == []
+    page.locator("button.primary-toggle").first.click()
+    page.locator("#pst-primary-sidebar-modal").wait_for(state="visible")
+    assert axe_violations(page) == []
