@@ -79,7 +79,8 @@ def stream(
     """
     _check(ids, max_new_tokens, temperature, top_k, top_p)
     generator = _generator(seed, ids.device)
-    cache = KVCache(model.config, ids.shape[0], ids.device) if use_cache else None
+    dtype = model.token_embedding.weight.dtype
+    cache = KVCache(model.config, ids.shape[0], ids.device, dtype) if use_cache else None
     window = model.config.context_length
     stopped = torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
     for _ in range(max_new_tokens):

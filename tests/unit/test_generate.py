@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -44,6 +45,15 @@ def test_the_cache_changes_no_token_even_past_the_context(model, settings):
         for cached in (True, False)
     ]
     assert drawn[0].shape == (2, 23)
+    assert drawn[0].tolist() == drawn[1].tolist()
+
+
+def test_a_model_in_double_precision_has_a_cache_in_double_precision(model):
+    precise = copy.deepcopy(model).double()
+    drawn = [
+        generate(precise, PROMPT, max_new_tokens=5, temperature=0, use_cache=cached)
+        for cached in (True, False)
+    ]
     assert drawn[0].tolist() == drawn[1].tolist()
 
 

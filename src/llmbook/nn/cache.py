@@ -12,10 +12,12 @@ from llmbook.config import GPTConfig
 class LayerCache:
     """Preallocated keys and values of one layer, filled from the left."""
 
-    def __init__(self, batch_size: int, config: GPTConfig, device: torch.device) -> None:
+    def __init__(
+        self, batch_size: int, config: GPTConfig, device: torch.device, dtype: torch.dtype
+    ) -> None:
         shape = (batch_size, config.kv_heads, config.context_length, config.d_head)
-        self.keys = torch.zeros(shape, device=device)
-        self.values = torch.zeros(shape, device=device)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.length = 0
 
     def append(
@@ -41,10 +43,14 @@ class KVCache:
     """
 
     def __init__(
-        self, config: GPTConfig, batch_size: int = 1, device: torch.device | str = "cpu"
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         device = torch.device(device)
-        self.layers = [LayerCache(batch_size, config, device) for _ in range(config.n_layer)]
+        self.layers = [LayerCache(batch_size, config, device, dtype) for _ in range(config.n_layer)]
 
     @property
     def length(self) -> int:
