@@ -38,6 +38,16 @@ def _temperature_overflows(logits: Tensor, temperature: float) -> Tensor:
     return weights / weights.sum(dim=-1, keepdim=True)
 
 
+def _temperature_multiplied_overflows(logits: Tensor, temperature: float) -> Tensor:
+    weights = (logits * temperature).exp()
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+def _temperature_total_overflows(logits: Tensor, temperature: float) -> Tensor:
+    weights = (logits / temperature).exp()
+    return weights / weights.sum()
+
+
 def _temperature_first_axis(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax(logits / temperature, dim=0)
 
@@ -113,6 +123,19 @@ _SOFTMAX_WITH_TEMPERATURE = Exercise(
             _temperature_overflows,
             "Right for small scores, but the exponential of 1000 is infinity, and infinity over "
             "infinity is NaN. Subtract the largest score first: it cancels in the ratio.",
+        ),
+        Misconception(
+            "multiplied_overflows",
+            _temperature_multiplied_overflows,
+            "Two things. You multiply by the temperature; divide by it. And the NaN comes from "
+            "overflow: the exponential of 1000 is infinity. Subtract the largest score first.",
+        ),
+        Misconception(
+            "total_overflows",
+            _temperature_total_overflows,
+            "Two things. You divide by the sum of everything; each row needs its own sum. And "
+            "the NaN comes from overflow: the exponential of 1000 is infinity. Subtract each "
+            "row's largest score first.",
         ),
         Misconception(
             "first_axis",
@@ -203,6 +226,22 @@ def _log_probability_mean(logits: Tensor, ids: Tensor) -> Tensor:
     return torch.log_softmax(logits[:-1], dim=-1).gather(-1, ids[1:].unsqueeze(-1)).mean()
 
 
+def _log_probability_mean_by_hand(logits: Tensor, ids: Tensor) -> float:
+    return float(sequence_log_probability(logits, ids)) / (len(ids) - 1)
+
+
+def _log_probability_of_the_product(logits: Tensor, ids: Tensor) -> Tensor:
+    return _log_probability_product(logits, ids).log()
+
+
+def _log_probability_math_log(logits: Tensor, ids: Tensor) -> float:
+    return math.log(float(_log_probability_product(logits, ids)))
+
+
+def _log_probability_log_of_sum(logits: Tensor, ids: Tensor) -> Tensor:
+    return _log_probability_sums_probabilities(logits, ids).log()
+
+
 def _log_probability_negated(logits: Tensor, ids: Tensor) -> Tensor:
     return -torch.log_softmax(logits[:-1], dim=-1).gather(-1, ids[1:].unsqueeze(-1)).sum()
 
@@ -218,7 +257,7 @@ def _log_probability_bits(logits: Tensor, ids: Tensor) -> Tensor:
 
 def _log_probability_cases(g: torch.Generator) -> list[Case]:
     cases = []
-    for length, vocab_size in [(5, 7), (3, 11), (13, 17), (1, 5)]:
+    for length, vocab_size in [(5, 7), (3, 11), (13, 17), (1, 5), (401, 97)]:
         logits = 2.0 * torch.randn(length, vocab_size, generator=g)
         ids = torch.randint(vocab_size, (length,), generator=g)
         cases.append(Case((logits, ids), note=f"T = {length}, V = {vocab_size}"))
@@ -293,6 +332,32 @@ _SEQUENCE_LOG_PROBABILITY = Exercise(
             _log_probability_mean,
             "You took the mean over the tokens. The logarithm of a product is the **sum** of the "
             "logarithms. (The mean is useful too, as the loss of chapter 12, but it is not asked.)",
+        ),
+        Misconception(
+            "mean_by_hand",
+            _log_probability_mean_by_hand,
+            "You divide by the number of predictions: a mean, which for a single token is 0/0. "
+            "The logarithm of a product is the **sum** of the logarithms, with no division.",
+        ),
+        Misconception(
+            "of_the_product",
+            _log_probability_of_the_product,
+            "Right for short texts. The product of some hundred probabilities is too small to "
+            "store and becomes 0, whose logarithm is −∞. Take the logarithm of each factor "
+            "first, then add.",
+        ),
+        Misconception(
+            "math_log",
+            _log_probability_math_log,
+            "Right for short texts. The product of some hundred probabilities becomes 0 in the "
+            "computer, and `math.log(0)` is an error. Take the logarithm of each factor first, "
+            "then add.",
+        ),
+        Misconception(
+            "log_of_sum",
+            _log_probability_log_of_sum,
+            "You add the probabilities and take the logarithm of the sum. First the logarithm "
+            "of each probability, then the sum.",
         ),
         Misconception(
             "negated",
@@ -395,6 +460,12 @@ def _greedy_least_probable(model: Callable, ids: list[int], n: int) -> list[int]
     return text
 
 
+def _greedy_changes_prompt(model: Callable, ids: list[int], n: int) -> list[int]:
+    for _ in range(n):
+        ids.append(int(model(ids)[-1].argmax()))
+    return ids
+
+
 def _toy_model(seed: int, vocab_size: int) -> Callable[[list[int]], Tensor]:
     """A model whose logits depend on the last token, on those before it and on the position."""
     g = torch.Generator().manual_seed(seed)
@@ -433,10 +504,11 @@ _GENERATE_GREEDY = Exercise(
     id="01.generate_greedy",
     title="The loop that writes",
     statement=(
-        "Write `generate_greedy(model, ids, n)`. `model` is a function: give it a list of T "
-        "token ids and it returns logits of shape (T, V), where row t scores the token after "
-        "position t. Add n tokens to the prompt `ids`, one at a time, each time the one with the "
-        "highest score, and return the whole list. With a model that expects the next digit, "
+        "Write `generate_greedy(model, ids, n)`. `model` is a function: give it a plain list of "
+        "T token ids and it returns logits of shape (T, V), where row t scores the token after "
+        "position t. (There is no batch axis here, unlike in the chapter.) Add n tokens to the "
+        "prompt `ids`, one at a time, each time the one with the highest score, and return the "
+        "whole list. With a model that expects the next digit, "
         "`generate_greedy(model, [7, 8], 3)` is `[7, 8, 9, 0, 1]`."
     ),
     solution=generate_greedy,
@@ -490,13 +562,22 @@ _GENERATE_GREEDY = Exercise(
             "You take the lowest score: `argsort` sorts upwards, so its first entry is the worst "
             "token. Use `argmax`.",
         ),
+        Misconception(
+            "changes_prompt",
+            _greedy_changes_prompt,
+            "The text is right, but you write into the caller's own list `ids`. Begin with a "
+            "copy, `new = list(ids)`, and append to that.",
+        ),
     ],
     nudges=[
         "Copy the prompt into a new list, then repeat n times: ask the model, choose, append.",
         "The model returns one row per position. Which row has seen the whole text?",
         "`int(logits[-1].argmax())` is the id of the most probable next token.",
     ],
-    success="This loop, with a larger model, is what every chat program runs.",
+    success=(
+        "Chat programs run this loop with a larger model; they usually draw the token instead of "
+        "taking the best."
+    ),
     remark=(
         "The model is asked again from the beginning at every step, which repeats most of the "
         "work. Chapter 10 keeps what was computed before, in a cache."
@@ -529,6 +610,15 @@ def top_p(probs: Tensor, p: float) -> Tensor:
 def _top_p_stops_before(probs: Tensor, p: float) -> Tensor:
     order = probs.argsort(descending=True)
     kept = order[probs[order].cumsum(0) <= p]
+    result = torch.zeros_like(probs)
+    result[kept] = probs[kept]
+    return result / result.sum()
+
+
+def _top_p_one_too_many(probs: Tensor, p: float) -> Tensor:
+    order = probs.argsort(descending=True)
+    ranked = probs[order]
+    kept = order[ranked.cumsum(0) - ranked <= p]
     result = torch.zeros_like(probs)
     result[kept] = probs[kept]
     return result / result.sum()
@@ -579,6 +669,11 @@ def _top_p_threshold(probs: Tensor, p: float) -> Tensor:
     return result / result.sum()
 
 
+def _top_p_at_least_p(probs: Tensor, p: float) -> Tensor:
+    result = torch.where(probs >= p, probs, torch.zeros_like(probs))
+    return result / result.sum()
+
+
 def _top_p_cases(g: torch.Generator) -> list[Case]:
     cases = []
     for vocab_size, p in [(7, 0.6), (11, 0.9), (5, 0.35), (13, 0.75)]:
@@ -590,6 +685,8 @@ def _top_p_cases(g: torch.Generator) -> list[Case]:
         *cases,
         Case((peaked, 0.5), note="one token holds nearly everything, p = 0.5"),
         Case((everything, 1.0), note="V = 7, p = 1"),
+        # Sums of these are exact in binary, so that "reaches p" leaves no doubt.
+        Case((torch.tensor([0.1875, 0.5, 0.0625, 0.25]), 0.75), note="two tokens reach p exactly"),
     ]
 
 
@@ -619,6 +716,12 @@ _TOP_P = Exercise(
             "The token that carries the sum across p is missing: the kept set then falls short "
             "of p, and is even empty when the first token alone exceeds p. Keep a token when "
             "the sum **before** it is still below p.",
+        ),
+        Misconception(
+            "one_too_many",
+            _top_p_one_too_many,
+            "Where the sum reaches p exactly, you keep one token more. p is reached then: keep a "
+            "token only while the sum before it is **below** p, `<` and not `<=`.",
         ),
         Misconception(
             "not_rescaled",
@@ -659,6 +762,12 @@ _TOP_P = Exercise(
             _top_p_threshold,
             "You keep every token above a fixed threshold. p is a share of the **total**: add "
             "the probabilities up from the largest until the sum reaches p.",
+        ),
+        Misconception(
+            "at_least_p",
+            _top_p_at_least_p,
+            "You compare each probability with p. Often no single token reaches p, and 0/0 is "
+            "NaN. It is the **running sum**, from the largest downwards, that has to reach p.",
         ),
     ],
     nudges=[

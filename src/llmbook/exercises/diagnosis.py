@@ -49,7 +49,8 @@ def problem(right: Outcome, got: Outcome, tolerance: Tolerance) -> str | None:
         names = " and ".join(f"`{name}`" for name in got.changed)
         clause = (
             f"the result is right, but the function changes its argument {names} in place; "
-            "work on a copy (.clone(), list(…)) or use an operation without trailing underscore"
+            f"work on a copy (`new = list({got.changed[0]})` for a list, "
+            f"`{got.changed[0]}.clone()` for a tensor)"
         )
     return clause
 
