@@ -338,7 +338,7 @@ def learning_rate(
         step: counted from 0. The first step already moves: it uses peak / warmup_steps.
         steps: length of the run; at this step and later the rate stays at its floor.
         warmup_steps: steps of the warm-up; its last one, number warmup_steps − 1, uses the
-            peak. May be 0.
+            peak. May be 0; always below steps.
         peak: the highest learning rate.
         min_lr_ratio: the floor, as a share of the peak.
     Returns:
@@ -579,6 +579,11 @@ def _clip_sum_of_norms(gradients: list[Tensor], max_norm: float) -> tuple[list[T
     return [g * min(1.0, max_norm / max(norm, 1e-12)) for g in gradients], norm
 
 
+def _clip_longest_part(gradients: list[Tensor], max_norm: float) -> tuple[list[Tensor], float]:
+    norm = max(float(g.norm()) for g in gradients)
+    return [g * min(1.0, max_norm / max(norm, 1e-12)) for g in gradients], norm
+
+
 def _clip_squared_norm(gradients: list[Tensor], max_norm: float) -> tuple[list[Tensor], float]:
     norm = sum(float((g**2).sum()) for g in gradients)
     return [g * min(1.0, max_norm / max(norm, 1e-12)) for g in gradients], norm
@@ -667,6 +672,12 @@ _CLIP_GRADIENTS = Exercise(
             "sum of **squares** of the parts' lengths: with parts 3 and 4 it is 5, not 7.",
         ),
         Misconception(
+            "longest_part",
+            _clip_longest_part,
+            "Your length is that of the longest part, 4 in the example. All parts together are "
+            "longer: the root of the sum of their squares, 5.",
+        ),
+        Misconception(
             "no_root",
             _clip_squared_norm,
             "Your length is the sum of squares, 25 in the example. Take its square root.",
@@ -694,7 +705,7 @@ _CLIP_GRADIENTS = Exercise(
         "One factor for all tensors: max_norm / length, but never more than 1.",
         "And a gradient of zeros? Its length is 0, and 0 must not become NaN.",
     ],
-    success="You have built what `torch.nn.utils.clip_grad_norm_` does.",
+    success="`torch.nn.utils.clip_grad_norm_` does this in place, with 1e-6 added to the length.",
     remark=(
         "Every tensor is multiplied by the same factor, so the direction stays. With a length of "
         "0 the quotient is infinite, and the clamp turns it into 1."
