@@ -6,8 +6,8 @@ Three stages, each leaving its result in `src/llmbook/assets`:
   small       the sibling whose twelve snapshots are the time machine of chapter 12;
   book        the model that writes.
 
-Each run logs to `runs/` (not committed), can be stopped and started again, and writes its record
-to `results/`. On a GPU the book's model makes more passes, because they cost minutes there.
+Each run logs to `runs/` (not committed) and writes its record to `results/`. The book's run can be
+stopped and started again; the sibling's, which takes minutes, begins anew. On a GPU the book's model makes more passes, because they cost minutes there.
 
     python scripts/train_book_model.py [--device cpu|cuda] [--stage tokenizer small book]
 """
@@ -19,11 +19,12 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,8 @@ def record_run(
     on_step: Callable[[int, GPT], None] | None = None,
 ) -> None:
     """Train, and write what a sceptic needs to repeat it to `results/NAME.json`."""
+    if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
+        config = replace(config, compile=False)  # torch.compile needs a C++ compiler
     started, cpu_started, commit = time.time(), time.process_time(), git_commit()
     history = train(model, train_tokens, val_tokens, config, out_dir=out_dir, on_step=on_step)
     tokens_per_step = config.batch_size * config.grad_accumulation * model.config.context_length
