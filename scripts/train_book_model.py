@@ -7,7 +7,8 @@ Three stages, each leaving its result in `src/llmbook/assets`:
   book        the model that writes.
 
 Each run logs to `runs/` (not committed) and writes its record to `results/`. The book's run can be
-stopped and started again; the sibling's, which takes minutes, begins anew. On a GPU the book's model makes more passes, because they cost minutes there.
+stopped and started again; the sibling's, which takes minutes, begins anew. On a GPU the
+book's model makes more passes, because they cost minutes there.
 
     python scripts/train_book_model.py [--device cpu|cuda] [--stage tokenizer small book]
 """
