@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from llmbook.config import GPTConfig
-from llmbook.nn import Block, KVCache, Rotation, make_norm, rope_rotation
-
-
-@dataclass
-class Trace:
-    """What a forward pass leaves behind when it is given one of these.
-
-    ``residual`` holds the stream before the first block and after each, (B, T, C);
-    ``attention`` holds each block's weights, (B, H, T, S).
-    """
-
-    residual: list[Tensor] = field(default_factory=list)
-    attention: list[Tensor] = field(default_factory=list)
+from llmbook.nn import (
+    Block,
+    KVCache,
+    MixtureOfExperts,
+    Rotation,
+    Trace,
+    alibi_bias,
+    alibi_slopes,
+    initialise,
+    make_norm,
+    rope_rotation,
+    sinusoidal_positions,
+)
 
 
 class GPT(nn.Module):
@@ -47,8 +44,8 @@ class GPT(nn.Module):
         self.output = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_embeddings:
             self.output.weight = self.token_embedding.weight
-        self._register_rotation()
-        self._initialise()
+        self._register_positions()
+        initialise(self, config.n_layer)
 
     def forward(
         self,
@@ -57,29 +54,45 @@ class GPT(nn.Module):
         mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
         cache: KVCache | None = None,
         trace: Trace | None = None,
+        positions: Int[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T V"]:
-        """Logits of the token that follows each position.
+        """Logits of the token that follows each position; see `hidden` for the arguments."""
+        hidden = self.hidden(ids, mask=mask, cache=cache, trace=trace, positions=positions)
+        return self.output(hidden)
+
+    def hidden(
+        self,
+        ids: Int[Tensor, "B T"],
+        *,
+        mask: Bool[Tensor, "*#broadcast #T S"] | None = None,
+        cache: KVCache | None = None,
+        trace: Trace | None = None,
+        positions: Int[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B T C"]:
+        """The normalised residual stream, of which `output` makes logits.
 
         Args:
             ids: token ids. With a cache, only the tokens that it does not hold yet.
-            mask: True where a position may look; None means causal.
+            mask: True where a position may look; None means causal, within the window.
             cache: filled as a side effect.
             trace: filled as a side effect with residual streams and attention weights.
+            positions: each token's place in its own text, where rows are padded on the left or
+                hold several documents; None counts from the cache's length.
 
         Raises:
             ValueError: more positions than ``context_length``, or an id outside the vocabulary.
         """
-        x, rotation = self._embed(ids, 0 if cache is None else cache.length)
-        for layer, block in enumerate(self.blocks):
-            if trace is not None:
-                trace.residual.append(x)
-            layer_cache = None if cache is None else cache.layers[layer]
-            x, weights = block(x, mask, rotation, layer_cache, trace is not None)
-            if trace is not None:
-                trace.attention.append(weights)
+        start = 0 if cache is None else cache.length
+        end = start + ids.shape[1]
+        self._check(ids, end)
+        x, rotation = self._embed(ids, slice(start, end) if positions is None else positions)
+        bias = None if self.slopes is None else alibi_bias(self.slopes, ids.shape[1], end)
         if trace is not None:
             trace.residual.append(x)
-        return self.output(self.norm(x))
+        for layer, block in enumerate(self.blocks):
+            layer_cache = None if cache is None else cache.layers[layer]
+            x = block(x, mask, rotation, layer_cache, trace, bias=bias)
+        return self.norm(x)
 
     def n_params(self, embeddings: bool = True) -> int:
         """Number of parameters, shared ones counted once; the embeddings left out on request."""
@@ -91,19 +104,29 @@ class GPT(nn.Module):
             total -= self.position_embedding.weight.numel()
         return total
 
+    def balance_loss(self) -> Tensor | None:
+        """Mean over the blocks of the experts' balance losses; None in a model without experts."""
+        losses = [m.balance_loss for m in self.modules() if isinstance(m, MixtureOfExperts)]
+        found = [loss for loss in losses if loss is not None]
+        return torch.stack(found).mean() if found else None
+
     @property
     def device(self) -> torch.device:
         """Where the weights live."""
         return self.token_embedding.weight.device
 
-    def _embed(self, ids: Tensor, start: int) -> tuple[Tensor, Rotation | None]:
-        end = start + ids.shape[1]
-        self._check(ids, end)
+    def _embed(self, ids: Tensor, places: slice | Tensor) -> tuple[Tensor, Rotation | None]:
         x = self.token_embedding(ids)
         if self.position_embedding is not None:
-            return self.dropout(x + self.position_embedding.weight[start:end]), None
-        rotation = Rotation(self.rope_cos[start:end], self.rope_sin[start:end])
-        return self.dropout(x), rotation
+            x = x + self.position_embedding.weight[places]
+        if self.waves is not None:
+            x = x + self.waves[places]
+        if self.config.position != "rope":
+            return self.dropout(x), None
+        cos, sin = self.rope_cos[places], self.rope_sin[places]
+        if cos.dim() == 3:  # one row of positions for each text: (B, T, D) -> (B, 1, T, D)
+            cos, sin = cos[:, None], sin[:, None]
+        return self.dropout(x), Rotation(cos, sin)
 
     def _check(self, ids: Tensor, end: int) -> None:
         if end > self.config.context_length:
@@ -120,28 +143,27 @@ class GPT(nn.Module):
                 f"{self.config.vocab_size}: encode the text with this model's own tokenizer"
             )
 
-    def _register_rotation(self) -> None:
+    def _register_positions(self) -> None:
+        """Tables that are computed and not learned: they move with the model, unsaved."""
         self.rope_cos: Tensor
         self.rope_sin: Tensor
+        self.waves: Tensor | None
+        self.slopes: Tensor | None
+        config = self.config
         rotation = rope_rotation(
-            self.config.context_length if self.config.position == "rope" else 0,
-            self.config.d_head + self.config.d_head % 2,
-            self.config.rope_base,
+            config.context_length if config.position == "rope" else 0,
+            config.d_head + config.d_head % 2,
+            config.rope_base,
+            scaling=config.rope_scaling,
         )
-        self.register_buffer("rope_cos", rotation.cos, persistent=False)
-        self.register_buffer("rope_sin", rotation.sin, persistent=False)
-
-    def _initialise(self) -> None:
-        """Normal with deviation 0.02; layers that write to the stream scaled by 1/√(2·n_layer).
-
-        Source: Radford et al. 2019, section 2.3.
-        """
-        for name, parameter in self.named_parameters():
-            if parameter.dim() < 2:
-                continue
-            writes = name.endswith(("attention.out.weight", "mlp.down.weight"))
-            scale = math.sqrt(2 * self.config.n_layer) if writes else 1.0
-            nn.init.normal_(parameter, std=0.02 / scale)
-        for module in self.modules():
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
+        sinusoidal, alibi = config.position == "sinusoidal", config.position == "alibi"
+        tables = {
+            "rope_cos": rotation.cos,
+            "rope_sin": rotation.sin,
+            "waves": sinusoidal_positions(config.context_length, config.d_model)
+            if sinusoidal
+            else None,
+            "slopes": alibi_slopes(config.n_head) if alibi else None,
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, table, persistent=False)

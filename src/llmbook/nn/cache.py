@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from llmbook.config import GPTConfig
+from llmbook.config import TransformerConfig
 
 
 class LayerCache:
     """Preallocated keys and values of one layer, filled from the left."""
 
     def __init__(
-        self, batch_size: int, config: GPTConfig, device: torch.device, dtype: torch.dtype
+        self, batch_size: int, config: TransformerConfig, device: torch.device, dtype: torch.dtype
     ) -> None:
         shape = (batch_size, config.kv_heads, config.context_length, config.d_head)
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
@@ -33,7 +33,11 @@ class LayerCache:
         self.keys[:, :, self.length : end] = k
         self.values[:, :, self.length : end] = v
         self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        return self.held()
+
+    def held(self) -> tuple[Float[Tensor, "B G S D"], Float[Tensor, "B G S D"]]:
+        """The keys and values held so far."""
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
 
 class KVCache:
@@ -44,7 +48,7 @@ class KVCache:
 
     def __init__(
         self,
-        config: GPTConfig,
+        config: TransformerConfig,
         batch_size: int = 1,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,

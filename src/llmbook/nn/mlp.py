@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu, silu
+from torch.nn.functional import gelu, relu, silu
 
-from llmbook.config import GPTConfig
+from llmbook.config import TransformerConfig
+
+
+def activate(x: Tensor, name: str) -> Tensor:
+    """The non-linearity that a configuration names, element by element.
+
+    Source: GELU, Hendrycks and Gimpel 2016 (``gelu`` is its tanh approximation); ReLU², So et
+    al. 2021; SiLU, Elfwing et al. 2018.
+    """
+    if name == "gelu":
+        return gelu(x, approximate="tanh")
+    if name == "gelu_erf":
+        return gelu(x)
+    if name == "relu2":
+        return relu(x).square()
+    return relu(x) if name == "relu" else silu(x)
 
 
 class MLP(nn.Module):
-    """GELU: W₂ gelu(W₁ x). SwiGLU: W₂ (silu(W_g x) ∘ W₁ x).
+    """W₂ σ(W₁ x), or for SwiGLU W₂ (silu(W_g x) ∘ W₁ x).
 
-    GPT-2 uses the tanh approximation of GELU.
-
-    Source: Hendrycks and Gimpel 2016; Shazeer 2020, eq. 6. Taught in chapter 8.
+    Source: Vaswani et al. 2017, eq. 2; Shazeer 2020, eq. 6. Taught in chapter 8.
     """
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
+        self.activation = config.mlp
         self.up = nn.Linear(config.d_model, config.ff_width, bias=config.bias)
         self.gate = (
             nn.Linear(config.d_model, config.ff_width, bias=config.bias)
@@ -27,8 +41,8 @@ class MLP(nn.Module):
         )
         self.down = nn.Linear(config.ff_width, config.d_model, bias=config.bias)
 
-    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+    def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... C"]:
         """Apply the two layers at every position."""
         if self.gate is None:
-            return self.down(gelu(self.up(x), approximate="tanh"))
+            return self.down(activate(self.up(x), self.activation))
         return self.down(silu(self.gate(x)) * self.up(x))

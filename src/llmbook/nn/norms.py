@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from llmbook.config import GPTConfig
+from llmbook.config import TransformerConfig
 
 
 class RMSNorm(nn.Module):
@@ -27,7 +27,7 @@ class RMSNorm(nn.Module):
         return nn.functional.rms_norm(wide, scale.shape, scale, self.eps).to(x.dtype)
 
 
-def make_norm(config: GPTConfig) -> nn.Module:
+def make_norm(config: TransformerConfig) -> nn.Module:
     """The norm that the configuration names."""
     if config.norm == "layernorm":
         return nn.LayerNorm(config.d_model, eps=config.norm_eps, bias=config.bias)
