@@ -1,4 +1,4 @@
-"""The two loops of byte-pair encoding: joining one pair, and choosing which pair to join."""
+"""The loops of byte-pair encoding: joining pairs, and choosing which pair to join."""
 
 from __future__ import annotations
 
@@ -22,6 +22,39 @@ def join_pair(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
             joined.append(ids[i])
             i += 1
     return joined
+
+
+def merge_word(ids: Sequence[int], ranks: Mapping[Pair, tuple[int, int]]) -> list[int]:
+    """Join pairs in the order in which they were learnt, the leftmost of equal ones first.
+
+    A heap holds the pairs that stand side by side, so that a word of n tokens takes n log n
+    steps: a million letters without a space end in seconds.
+
+    Args:
+        ids: the word, spelled in single bytes.
+        ranks: pair → (when it was learnt, the id that it becomes).
+
+    Source: Sennrich et al. 2016, section 3.2.
+    """
+    tokens = list(ids)
+    before, after = list(range(-1, len(tokens) - 1)), list(range(1, len(tokens) + 1))
+    heap = [(*ranks[p], i, p) for i, p in enumerate(itertools.pairwise(tokens)) if p in ranks]
+    heapq.heapify(heap)
+    while heap:
+        _, joined, i, (left, right) = heapq.heappop(heap)
+        j = after[i]
+        if tokens[i] != left or j >= len(tokens) or tokens[j] != right:
+            continue  # one of the two has been joined with another since
+        tokens[i], tokens[j] = joined, -1
+        after[i] = after[j]
+        if after[i] < len(tokens):
+            before[after[i]] = i
+        for start, end in ((before[i], i), (i, after[i])):
+            if start >= 0 and end < len(tokens):
+                pair = (tokens[start], tokens[end])
+                if pair in ranks:
+                    heapq.heappush(heap, (*ranks[pair], start, pair))
+    return [token for token in tokens if token >= 0]
 
 
 def learn_merges(words: Mapping[tuple[int, ...], int], n_merges: int, first_id: int) -> list[Pair]:
