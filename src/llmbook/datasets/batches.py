@@ -10,6 +10,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+IGNORE = -100
+"""The target of a position that has nothing to predict: padding, or a token left unmasked."""
+
 
 class TokenBatches(Iterator[tuple[Tensor, Tensor]]):
     """An endless stream of (inputs, targets), where targets are inputs moved on by one token.
@@ -64,16 +67,7 @@ class TokenBatches(Iterator[tuple[Tensor, Tensor]]):
         Raises:
             ValueError: the state is of another stream (other tokens, sizes or seed).
         """
-        for name, value in self._identity().items():
-            if state.get(name) != value:
-                raise ValueError(
-                    f"the saved batches had {name}={state.get(name)!r}, these have {value!r}: "
-                    "resume with the same data and settings, or start a new run"
-                )
-        step = state.get("step")
-        if not isinstance(step, int) or step < 0:
-            raise ValueError(f"step={step!r} in the saved batches: expected a count of batches")
-        self.step = step
+        self.step = check_position(state, self._identity())
 
     def _identity(self) -> dict[str, int]:
         return {
@@ -89,6 +83,24 @@ class TokenBatches(Iterator[tuple[Tensor, Tensor]]):
         philox = np.random.Philox(key=self.seed, counter=[0, 0, 0, step])
         n_places = len(self.tokens) - self.context_length
         return (philox.random_raw(self.batch_size) % np.uint64(n_places)).astype(np.int64)
+
+
+def check_position(state: dict[str, Any], identity: dict[str, Any]) -> int:
+    """The step of a saved position, if it is one in this very stream.
+
+    Raises:
+        ValueError: the state is of another stream (other tokens, sizes or seed), or no position.
+    """
+    for name, value in identity.items():
+        if state.get(name) != value:
+            raise ValueError(
+                f"the saved batches had {name}={state.get(name)!r}, these have {value!r}: "
+                "resume with the same data and settings, or start a new run"
+            )
+    step = state.get("step")
+    if not isinstance(step, int) or step < 0:
+        raise ValueError(f"step={step!r} in the saved batches: expected a count of batches")
+    return step
 
 
 def _check(tokens: np.ndarray, context_length: int, batch_size: int, seed: int) -> None:
