@@ -189,7 +189,14 @@ def test_special_tokens_are_read_from_text_on_request(minilm, reference):
         theirs = reference.encode(text, add_special_tokens=False).ids
     finally:
         reference.encode_special_tokens = True
-    assert minilm.encode(text, read_special=True) == theirs
+    assert minilm.encode(text, allowed_special="all") == theirs
+    only = minilm.encode(text, allowed_special=["[MASK]"])
+    assert minilm.mask_id in only
+    assert minilm.sep_id not in only
+    assert "[MASK] [ sep ]" in minilm.decode(only, keep_special=True)
+    assert "[MASK]" not in minilm.decode(only)
+    with pytest.raises(ValueError, match="'<s>' is none of"):
+        minilm.encode(text, allowed_special=["<s>"])
     assert not {minilm.mask_id, minilm.sep_id, minilm.cls_id} & set(minilm.encode(text))
 
 

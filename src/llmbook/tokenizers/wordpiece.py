@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -107,19 +107,25 @@ class WordPieceTokenizer:
         """Number of pieces, the special tokens among them."""
         return len(self.vocab)
 
-    def encode(self, text: str, *, read_special: bool = False) -> list[int]:
+    def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
         """Ids of a text's pieces, without [CLS] and [SEP].
 
         Args:
-            text: any string.
-            read_special: read ``[MASK]`` and its like in the text as special tokens. By default
-                they are signs and letters, so that no text can pretend to be one.
+            text: any text; special tokens in it are read as signs and letters.
+            allowed_special: special tokens to look for, such as ``["[MASK]"]``, or ``"all"``.
+                Never allow them in text that somebody else wrote.
+
+        Raises:
+            ValueError: an allowed token is none of the special ones.
         """
-        if not read_special:
+        if not allowed_special:
             return [i for word in self._words(text) for i in self._encode_word(word)]
+        names = set(SPECIAL if allowed_special == "all" else allowed_special)
+        if names - set(SPECIAL):
+            raise ValueError(f"{min(names - set(SPECIAL))!r} is none of {SPECIAL}")
         ids: list[int] = []
-        for part in _SPECIAL_PATTERN.split(text):
-            ids += [self._ids[part]] if part in SPECIAL else self.encode(part)
+        for part in regex.split(f"({'|'.join(map(regex.escape, sorted(names)))})", text):
+            ids += [self._ids[part]] if part in names else self.encode(part)
         return ids
 
     def encode_pair(
@@ -128,25 +134,25 @@ class WordPieceTokenizer:
         second: str | None = None,
         *,
         max_length: int | None = None,
-        read_special: bool = False,
+        allowed_special: Collection[str] = (),
     ) -> tuple[list[int], list[int]]:
         """[CLS] first [SEP], or [CLS] first [SEP] second [SEP], with the type of each token.
 
         Args:
             first, second: the texts.
             max_length: cut to so many tokens, the longer text first, from its end.
-            read_special: see `encode`.
+            allowed_special: see `encode`.
 
         Returns:
             Ids and types, two lists of one length. Types are 0, and 1 in the second text.
 
         Source: Devlin et al. 2019, figure 2.
         """
-        a = self.encode(first, read_special=read_special)
+        a = self.encode(first, allowed_special)
         if second is None:
             a = a[: _room(max_length, 2)]
             return [self.cls_id, *a, self.sep_id], [0] * (len(a) + 2)
-        b = self.encode(second, read_special=read_special)
+        b = self.encode(second, allowed_special)
         n_a, n_b = _shares(len(a), len(b), _room(max_length, 3))
         a, b = a[:n_a], b[:n_b]
         ids = [self.cls_id, *a, self.sep_id, *b, self.sep_id]
@@ -157,7 +163,7 @@ class WordPieceTokenizer:
         texts: Iterable[str | tuple[str, str]],
         *,
         max_length: int | None = None,
-        read_special: bool = False,
+        allowed_special: Collection[str] = (),
     ) -> Encoded:
         """Texts, or pairs of texts, side by side, padded with [PAD] to the longest.
 
@@ -168,7 +174,8 @@ class WordPieceTokenizer:
         if not pairs:
             raise ValueError("texts is empty: give at least one text")
         rows = [
-            self.encode_pair(*p, max_length=max_length, read_special=read_special) for p in pairs
+            self.encode_pair(a, b, max_length=max_length, allowed_special=allowed_special)
+            for a, b in pairs
         ]
         longest = max(len(ids) for ids, _ in rows)
         ids = torch.full((len(rows), longest), self.pad_id)
@@ -179,10 +186,14 @@ class WordPieceTokenizer:
         lengths = torch.tensor([len(row_ids) for row_ids, _ in rows])
         return Encoded(ids, types, torch.arange(longest) < lengths[:, None])
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The pieces, a space before each word; special tokens but [UNK] are left out."""
-        hidden = {self.pad_id, self.cls_id, self.sep_id, self.mask_id}
-        return " ".join(self.token_str(i) for i in ids if i not in hidden).replace(" ##", "")
+    def decode(self, ids: Iterable[int], keep_special: bool = False) -> str:
+        """The pieces, a space before each word; case, accents and spaces do not come back.
+
+        Special tokens but [UNK] are left out, or written with ``keep_special``.
+        """
+        marks = {self.pad_id, self.cls_id, self.sep_id, self.mask_id}
+        left_out = frozenset() if keep_special else marks
+        return " ".join(self.token_str(i) for i in ids if i not in left_out).replace(" ##", "")
 
     def token_str(self, token_id: int) -> str:
         """The piece of an id, with its ``##``.
@@ -238,9 +249,6 @@ class WordPieceTokenizer:
             ids.append(found)
             start = end
         return ids
-
-
-_SPECIAL_PATTERN = regex.compile("(" + "|".join(regex.escape(token) for token in SPECIAL) + ")")
 
 
 def _room(max_length: int | None, n_special: int) -> int | None:
