@@ -196,7 +196,12 @@ class Attention(nn.Module):
         keep_weights: bool,
     ) -> tuple[Tensor, Tensor | None]:
         n_query, n_key = q.shape[-2], k.shape[-2]
-        if mask is None and not keep_weights and bias is None and self.window is None:
+        if mask is not None:
+            mask = mask[..., -n_key:]  # a sliding window's cache may have dropped the oldest keys
+        if bias is not None:
+            bias = bias[..., -n_key:]
+        near = self.window is None or n_key <= self.window
+        if mask is None and not keep_weights and bias is None and near:
             if not self.causal or n_query == 1:  # one new token may look at every key
                 return attend_fused(q, k, v), None
             if n_query == n_key:
