@@ -14,7 +14,7 @@ SRC = ROOT / "src" / "llmbook"
 
 LAYERS = [
     {"config", "device", "files", "resampling"},
-    {"nn", "tokenizers", "plot"},
+    {"nn", "tokenizers", "plot", "describe"},
     {"models", "datasets"},
     {"objectives", "generate", "lora", "quantize", "weights"},
     {"train", "evaluate"},
