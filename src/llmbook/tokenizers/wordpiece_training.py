@@ -102,7 +102,8 @@ class _PairTable:
         for piece, n in Counter(spelling).items():
             self.piece_count[piece] += n * times
         for pair in itertools.pairwise(spelling):
-            self.count[self._row_of(pair)] += times
+            row = self._row_of(pair)  # first: it may replace the columns by longer ones
+            self.count[row] += times
             if sign > 0:
                 self.where[pair].add(w)
 
