@@ -2,6 +2,8 @@
 
 Both ways run in turn, A B A B, in one process and one thread, and CPU-seconds are counted: what
 disturbs one disturbs the other, and the ratio of each pair is robust where a clock is not.
+
+A result holds `rows`, each one line of the book's table "Hardware and timings": `row` makes one.
 """
 
 from __future__ import annotations
@@ -32,13 +34,29 @@ def compare(
     """
     ours()
     peer()
-    pairs = [(_cpu_seconds(ours), _cpu_seconds(peer)) for _ in range(rounds)]
+    pairs = [(cpu_seconds(ours), cpu_seconds(peer)) for _ in range(rounds)]
     return {
         "rounds": rounds,
-        "ours": _summary([a for a, _ in pairs]),
-        "peer": _summary([b for _, b in pairs]),
-        "speedup": _summary([b / a for a, b in pairs]),
+        "ours": summary([a for a, _ in pairs]),
+        "peer": summary([b for _, b in pairs]),
+        "speedup": summary([b / a for a, b in pairs]),
     }
+
+
+def row(
+    work: str, against: str, goal: float | None, measured: dict[str, Any], note: str = ""
+) -> dict[str, Any]:
+    """One line of the book's table.
+
+    Args:
+        work: what is done, with its sizes.
+        against: the peer with its version.
+        goal: how many times faster ours is meant to be (below 1: allowed to be slower); None
+            where a figure is only reported.
+        measured: `ours`, `peer` and `speedup`, as `compare` returns them.
+        note: what a reader must know: what differs, or why a goal was missed.
+    """
+    return {"work": work, "against": against, "goal": goal, "note": note, **measured}
 
 
 def run(name: str, work: Callable[[], dict[str, Any]]) -> None:
@@ -47,12 +65,12 @@ def run(name: str, work: Callable[[], dict[str, Any]]) -> None:
     parser.add_argument("--json", type=Path, help="where to write the result")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     result = {
         "benchmark": name,
         "command": f"python -m benchmarks.{name} --json FILE",
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"{torch.backends.cpu.get_cpu_capability()}, one thread",
+        "machine": machine(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         **work(),
     }
@@ -62,13 +80,29 @@ def run(name: str, work: Callable[[], dict[str, Any]]) -> None:
     print(text, end="")
 
 
-def _cpu_seconds(work: Callable[[], object]) -> float:
+def machine() -> str:
+    """The processor, as far as the system names it, and what of it is used."""
+    model = platform.machine()
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        names = [s for s in listing.read_text().splitlines() if s.startswith("model name")]
+        model = names[0].split(":")[1].strip() if names else model
+    extra = ", AMX" if torch.cpu._is_amx_tile_supported() else ""
+    return (
+        f"{model}, {os.cpu_count()} cores, {platform.system()}, "
+        f"{torch.backends.cpu.get_cpu_capability()}{extra}, one thread"
+    )
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU-seconds of this process while it does the work."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
-def _summary(values: list[float]) -> dict[str, float]:
+def summary(values: list[float]) -> dict[str, float]:
+    """Median and range, four digits."""
     return {
         "median": float(f"{statistics.median(values):.4g}"),
         "low": float(f"{min(values):.4g}"),
