@@ -65,6 +65,25 @@ def records() -> list[dict]:
     ]
 
 
+def passages() -> list[dict]:
+    """Two texts to guess: the first player names the alphabet in order, the second is right."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz "
+    texts = {"A proverb": " cat is away, the mice will play", "A greeting": " do you do? I am well"}
+    made = []
+    for title, hidden in texts.items():
+        wanted = [c for c in hidden.lower() if c in alphabet]
+        guesses = {
+            "ngram": [alphabet] * len(wanted),
+            "model": [c + alphabet.replace(c, "") for c in wanted],
+        }
+        bits = {"ngram": [4.75] * len(wanted), "model": [0.5] * len(wanted)}
+        given = "When the" if title == "A proverb" else "How"
+        made.append(
+            {"title": title, "given": given, "hidden": hidden, "guesses": guesses, "bits": bits}
+        )
+    return made
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
@@ -87,6 +106,7 @@ def components() -> dict[str, Component]:
             group_names=["rank", "numbers", "colours"],
         ),
         web.quiz(QUESTIONS),
+        web.shannon_game(passages(), players={"ngram": "10-gram", "model": "network"}),
     ]
     return {component.name: component for component in made}
 

@@ -50,6 +50,23 @@ def record(step, **changes):
     return good | changes
 
 
+def passage(**changes):
+    """Ten symbols to guess: player a names the alphabet in order, player b is always right."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz "
+    wanted = "it was so "
+    good = {
+        "title": "A text",
+        "given": "He said that",
+        "hidden": "It was: so ",
+        "guesses": {
+            "a": [alphabet] * len(wanted),
+            "b": [c + alphabet.replace(c, "") for c in wanted],
+        },
+        "bits": {"a": [4.75] * len(wanted), "b": [0.5] * len(wanted)},
+    }
+    return good | changes
+
+
 def machine(records, **changes):
     options = {"prompts": ["Once"], "sentence": TOKENS, "words": [" a", " b", " c"]}
     return web.time_machine(records, **options | changes)
@@ -63,6 +80,7 @@ def every_component():
         web.step_generator("Once", [STEP, STEP]),
         machine([record(0), record(10), record(100)]),
         web.quiz([QUESTION]),
+        web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}),
     ]
 
 
@@ -361,3 +379,47 @@ def test_questions_may_be_objects_or_mappings():
 def test_an_incomplete_question_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         web.quiz([QUESTION | change])
+
+
+# ---- Shannon's game
+
+
+def test_shannons_bounds_are_those_worked_by_hand():
+    # q = 1/2, 1/4, 1/4: lower = (1/4)·1·0 + 0·2·1 + (1/4)·3·log₂3, upper = 1.5 bits.
+    low, high = web.shannon_bounds([1, 1, 2, 3])
+    assert high == pytest.approx(1.5)
+    assert low == pytest.approx(0.75 * np.log2(3))
+    assert web.shannon_bounds([1] * 7) == (0.0, 0.0)
+
+
+def test_an_even_choice_among_m_symbols_has_both_bounds_at_log_m():
+    for m in (2, 5, 27):
+        assert web.shannon_bounds(range(1, m + 1)) == pytest.approx((np.log2(m), np.log2(m)))
+
+
+def test_the_entropy_lies_between_shannons_bounds_for_a_player_who_knows_the_probabilities():
+    rng = np.random.default_rng(7)
+    p = np.sort(rng.dirichlet(np.full(11, 0.4), size=13), axis=1)[:, ::-1]  # 13 contexts
+    entropy = -(p * np.log2(np.maximum(p, 1e-300))).sum(axis=1).mean()
+    drawn = np.concatenate([rng.choice(11, size=20_000, p=row) + 1 for row in p])
+    low, high = web.shannon_bounds(drawn.tolist())
+    assert low < entropy + 0.01
+    assert entropy - 0.01 < high
+
+
+def test_the_game_refuses_guesses_that_do_not_fit_the_text():
+    players = {"a": "10-gram", "b": "network"}
+    with pytest.raises(ValueError, match="11 symbols to guess, but 10 lists of guesses"):
+        web.shannon_game([passage(hidden="It was: so x")], players=players)
+    with pytest.raises(ValueError, match="does not name each of the 27"):
+        web.shannon_game([passage(guesses={"a": ["abc"] * 10, "b": ["abc"] * 10})], players=players)
+    with pytest.raises(ValueError, match="at least one passage"):
+        web.shannon_game([], players=players)
+    with pytest.raises(ValueError, match="at least one number of guesses"):
+        web.shannon_bounds([])
+
+
+def test_the_static_table_of_the_game_gives_each_player_a_row():
+    html = web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}).static
+    assert html.count("<tr>") == 3
+    assert "<td>network</td><td>100%</td><td>0.00</td><td>0.00</td><td>0.50</td>" in html

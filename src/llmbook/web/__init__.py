@@ -7,6 +7,7 @@ script of the project's own (``js/NAME.js``) makes it interactive, in JupyterLab
 from llmbook.web.attention import attention_explorer
 from llmbook.web.component import Component
 from llmbook.web.quiz import quiz
+from llmbook.web.shannon import shannon_bounds, shannon_game
 from llmbook.web.softmax import softmax_dictionary
 from llmbook.web.steps import step_generator
 from llmbook.web.temperature import next_token_context, temperature_explorer
@@ -17,6 +18,8 @@ __all__ = [
     "attention_explorer",
     "next_token_context",
     "quiz",
+    "shannon_bounds",
+    "shannon_game",
     "softmax_dictionary",
     "step_generator",
     "temperature_explorer",
