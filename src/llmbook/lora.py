@@ -182,6 +182,10 @@ def load_lora(model: Model, path: str | Path) -> Model:
         if header.get("format") != "llmbook.lora" or wanted != tensors.keys() or not layers:
             raise KeyError("layers")
         settings = {n: (float(s["scale"]), float(s["dropout"])) for n, s in layers.items()}
+        if not all(math.isfinite(scale) and 0.0 <= p < 1.0 for scale, p in settings.values()):
+            raise ValueError("scale or dropout")
+        if not all(t.is_floating_point() for t in tensors.values()):
+            raise TypeError("whole numbers")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise ValueError(f"{path} holds no adapters: write them with save_lora") from None
     for name in layers:
@@ -203,7 +207,8 @@ def _check_fit(
         n_in, n_out = _sizes(model.get_submodule(name))
     except AttributeError:
         n_in = n_out = 0
-    if (*a, *b) != (b[-1], n_in, n_out, a[0]) or base != type(model).__name__ or not n_in:
+    fits = (a[1:], b[:1], a[:1]) == ((n_in,), (n_out,), b[1:]) and base == type(model).__name__
+    if not fits or not n_in:
         raise ValueError(
             f"{path} adapts {name} of a {base} with A {tuple(a)} and B {tuple(b)}, which does not "
             f"fit this {type(model).__name__}: load the model that it was trained on"

@@ -14,6 +14,7 @@ from llmbook.objectives.preferences import (
     policy_gradient_loss,
 )
 from llmbook.objectives.steps import (
+    LossFunction,
     causal_lm,
     classification,
     count_targets,
@@ -24,6 +25,7 @@ from llmbook.objectives.steps import (
 )
 
 __all__ = [
+    "LossFunction",
     "answer_log_prob",
     "causal_lm",
     "classification",

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from llmbook.files import read_tensors, write_atomically
+from llmbook.train.parallel import placed_like, rank, whole
 
 FILE_NAME = "checkpoint.safetensors"
 
@@ -26,7 +27,9 @@ def save_checkpoint(
     optimizers: list[torch.optim.Optimizer],
     progress: dict[str, Any],
 ) -> None:
-    """Write a checkpoint atomically.
+    """Write a checkpoint atomically. Every process must call this; process 0 writes.
+
+    The file holds whole tensors, however many processes share them.
 
     Args:
         path: the file; its folder is made if need be.
@@ -36,20 +39,20 @@ def save_checkpoint(
     Raises:
         OSError: the disk is full or read-only; the checkpoint before is still there.
     """
-    tensors = {f"model.{k}": v for k, v in _unshared(model.state_dict()).items()}
+    tensors = {f"model.{k}": _saved(v) for k, v in _unshared(model).items()}
     numbers: list[Any] = []
     for i, optimizer in enumerate(optimizers):
         state = optimizer.state_dict()
         for parameter, values in state["state"].items():
             for name, value in values.items():
-                tensors[f"optimizer.{i}.{parameter}.{name}"] = torch.as_tensor(value)
+                tensors[f"optimizer.{i}.{parameter}.{name}"] = _saved(torch.as_tensor(value))
         numbers.append(state["param_groups"])
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     header = {"progress": json.dumps(progress), "param_groups": json.dumps(numbers)}
-    contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_atomically(path, save(contiguous, metadata=header))
+    if rank() == 0:
+        write_atomically(path, save(tensors, metadata=header))
 
 
 def load_checkpoint(
@@ -67,6 +70,8 @@ def load_checkpoint(
     try:
         progress = json.loads(header["progress"])
         groups = json.loads(header["param_groups"])
+        if not isinstance(progress, dict):
+            raise TypeError("no progress")
         _restore_model(model, _part(tensors, "model."))
         for i, optimizer in enumerate(optimizers):
             _restore_optimizer(optimizer, groups[i], _part(tensors, f"optimizer.{i}."))
@@ -81,23 +86,27 @@ def load_checkpoint(
     return progress
 
 
-def _unshared(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _saved(tensor: Tensor) -> Tensor:
+    return whole(tensor.detach()).cpu().contiguous()
+
+
+def _unshared(model: nn.Module) -> dict[str, Tensor]:
     """Tied weights are one tensor under two names; a file holds it once."""
     seen: set[int] = set()
     kept = {}
-    for name, tensor in state.items():
-        if tensor.data_ptr() not in seen or tensor.numel() == 0:
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
             kept[name] = tensor
-            seen.add(tensor.data_ptr())
+            seen.add(id(tensor))
     return kept
 
 
 def _restore_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    own = model.state_dict()
-    wanted = _unshared(own)
-    if wanted.keys() != tensors.keys():
-        raise KeyError(f"weights differ: {sorted(wanted.keys() ^ tensors.keys())[:3]}")
-    model.load_state_dict(tensors, strict=False)
+    own = _unshared(model)
+    if own.keys() != tensors.keys():
+        raise KeyError(f"weights differ: {sorted(own.keys() ^ tensors.keys())[:3]}")
+    placed = {name: placed_like(tensor, own[name]) for name, tensor in tensors.items()}
+    model.load_state_dict(placed, strict=False)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -107,8 +116,12 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _restore_optimizer(
     optimizer: torch.optim.Optimizer, groups: list[Any], tensors: dict[str, Tensor]
 ) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         parameter, field = name.split(".", 1)
+        like = parameters[int(parameter)]
+        if tensor.shape == like.shape:  # a moment, not a count of steps
+            tensor = placed_like(tensor, like)
         state.setdefault(int(parameter), {})[field] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": groups})

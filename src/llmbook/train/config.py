@@ -15,7 +15,7 @@ class TrainConfig:
 
     Args:
         steps: optimizer steps.
-        batch_size: sequences per step and device, before accumulation.
+        batch_size: sequences per step, over all processes, before accumulation.
         learning_rate: the highest one, reached after warm-up.
         warmup_steps: steps over which it rises from zero in a straight line.
         decay: its shape afterwards: ``cosine``, ``linear`` or ``none``.
@@ -26,6 +26,8 @@ class TrainConfig:
         betas: AdamW's two averaging rates.
         clip_norm: gradients longer than this are shortened to it (Pascanu et al. 2013).
         grad_accumulation: batches whose gradients are averaged into one step.
+        balance_weight: factor of the experts' balance loss, in a model that has experts
+            (Fedus et al. 2022, section 2.2).
         precision: number format of matrix products; ``auto`` takes what is faster here.
         compile: run the model through ``torch.compile``.
         eval_every: steps between validations (0: only after the last).
@@ -48,6 +50,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     clip_norm: float = 1.0
     grad_accumulation: int = 1
+    balance_weight: float = 0.01
     precision: Precision = "float32"
     compile: bool = False
     eval_every: int = 0

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from llmbook.train.config import TrainConfig
+from llmbook.train.parallel import placed_like, whole
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients a, b, c of one step X ← aX + b(XXᵀ)X + c(XXᵀ)²X (Jordan et al. 2024)."""
@@ -79,7 +80,8 @@ class Muon(torch.optim.Optimizer):
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(w)
         buffer = state["momentum_buffer"].lerp_(w.grad, 1 - momentum)
-        direction = orthogonalise(w.grad.lerp(buffer, momentum), dtype=self.dtype)
+        mean = whole(w.grad.lerp(buffer, momentum))  # under FSDP a process holds some rows only
+        direction = placed_like(orthogonalise(mean, dtype=self.dtype), w)
         w.mul_(1 - lr * weight_decay)
         w.add_(direction, alpha=-lr * 0.2 * math.sqrt(max(w.shape)))
 
@@ -89,7 +91,7 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """The optimizers of a run: AdamW alone, or Muon for the blocks' matrices beside it."""
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    inner = [p for n, p in named if p.dim() == 2 and n.startswith("blocks.")]
+    inner = [p for n, p in named if p.dim() == 2 and "blocks." in n]
     muon = inner if config.optimizer == "muon" else []
     chosen = {id(p) for p in muon}
     matrices = [p for _, p in named if p.dim() >= 2 and id(p) not in chosen]
