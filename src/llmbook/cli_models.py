@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from llmbook.models import GPT
     from llmbook.tokenizers import BPETokenizer
@@ -22,9 +24,11 @@ def add_train_options(p: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="folder of the log, checkpoint and model")
     add("--preset", default="book-small", help="sizes of the model (see llmbook.config)")
     add("--text", type=Path, nargs="+", metavar="FILE", help="your own UTF-8 files")
+    add("--tokens", type=Path, metavar="FILE", help="ids, as datasets.write_token_file leaves them")
     add("--source", help="one part of the corpus: shakespeare, austen, wikipedia or bible")
     add("--steps", type=int, default=1000, help="optimizer steps")
-    add("--batch-size", type=int, default=16, help="sequences per step")
+    add("--batch-size", type=int, default=16, help="sequences per batch, over all processes")
+    add("--grad-accumulation", type=int, default=1, help="batches per step")
     add("--context-length", type=int, help="tokens per sequence (default: the preset's)")
     add("--learning-rate", type=float, default=1e-3, help="highest learning rate")
     add("--warmup-steps", type=int, default=50, help="steps of rising learning rate")
@@ -34,15 +38,31 @@ def add_train_options(p: argparse.ArgumentParser) -> None:
     add("--checkpoint-every", type=int, default=200, help="steps between checkpoints")
     add("--seed", type=int, default=0, help="of weights and batches")
     add("--device", help="cpu, cuda or mps (default: the best at hand)")
+    add("--parallel", choices=("ddp", "fsdp"), help="how torchrun's processes share the work")
     add("--quiet", action="store_true", help="no progress bar")
 
 
 def train_command(o: argparse.Namespace) -> int:
+    """Train, alone or as one of the processes of torchrun."""
+    from llmbook import pick_device
+    from llmbook.train.parallel import process_group, rank
+
+    try:
+        with process_group(pick_device(o.device)) as device:
+            return _train(o, device)
+    except (ValueError, FloatingPointError):
+        if rank() > 0:  # process 0 met the same and says it; torchrun then ends the others
+            time.sleep(3)
+        raise
+
+
+def _train(o: argparse.Namespace, device: torch.device) -> int:
     """Train, and leave a folder that ``generate`` reads."""
-    from llmbook import pick_device, seed_everything
+    from llmbook import seed_everything
     from llmbook.config import GPTConfig
     from llmbook.models import GPT
-    from llmbook.train import TrainConfig, train
+    from llmbook.train import TrainConfig, gathered_state, train
+    from llmbook.train.parallel import rank, rank_zero_first, world_size
     from llmbook.weights import export_hf
 
     tokenizer = _book_tokenizer()
@@ -56,18 +76,36 @@ def train_command(o: argparse.Namespace) -> int:
         batch_size=o.batch_size,
         learning_rate=o.learning_rate,
         warmup_steps=min(o.warmup_steps, o.steps),
+        grad_accumulation=o.grad_accumulation,
         optimizer=o.optimizer,
         precision=o.precision,
         compile=o.compile,
         checkpoint_every=o.checkpoint_every,
         seed=o.seed,
     )
-    train_tokens, held_out_tokens = _tokens(o, tokenizer)
+    with rank_zero_first():
+        train_tokens, held_out_tokens = _tokens(o, tokenizer)
     val_tokens = held_out_tokens if len(held_out_tokens) > config.context_length else None
     seed_everything(o.seed)
-    model = GPT(config).to(pick_device(o.device))
-    print(f"{model.n_params():,} parameters, {len(train_tokens):,} tokens, {model.device}")
-    history = train(model, train_tokens, val_tokens, settings, out_dir=o.out, progress=not o.quiet)
+    model = GPT(config).to(device)
+    if rank() == 0:
+        team = f", {world_size()} processes" if world_size() > 1 else ""
+        size_of_run = f"{model.n_params():,} parameters, {len(train_tokens):,} tokens"
+        print(f"{size_of_run}, {model.device}{team}", flush=True)
+    history = train(
+        model,
+        train_tokens,
+        val_tokens,
+        settings,
+        parallel=o.parallel,
+        out_dir=o.out,
+        progress=not o.quiet,
+    )
+    weights = gathered_state(model)
+    if rank() > 0:
+        return 0
+    model = GPT(config)  # under FSDP the trained one is spread over the processes
+    model.load_state_dict(weights)
     folder = export_hf(model, tokenizer, o.out / "model")
     last = history[-1]
     held_out = f", held out {last['val_loss']:.3f}" if "val_loss" in last else ""
@@ -84,25 +122,35 @@ def _book_tokenizer() -> BPETokenizer:
 
 
 def _tokens(o: argparse.Namespace, tokenizer: BPETokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out ids: the corpus's own split, or the last twentieth of your text."""
+    """Training and held-out ids: the corpus's own split, or the last twentieth of your own."""
     import numpy as np
 
-    from llmbook.datasets import load_tokens
+    from llmbook.datasets import load_tokens, open_token_file
 
+    if sum(x is not None for x in (o.text, o.tokens, o.source)) > 1:
+        raise ValueError("give one of --text, --tokens and --source")
+    if o.tokens is not None:
+        return _split(open_token_file(o.tokens), tokenizer.vocab_size)
     if o.text is None:
         return (
             load_tokens("train", tokenizer, o.source),
             load_tokens("heldout", tokenizer, o.source),
         )
-    if o.source is not None:
-        raise ValueError("give --text or --source, not both")
     ids: list[int] = []
     for path in o.text:
         try:
             ids += [*tokenizer.encode(path.read_text(encoding="utf-8")), tokenizer.end_of_text_id]
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 text (byte {error.start})") from None
-    tokens = np.asarray(ids, dtype=np.uint16)
+    return _split(np.asarray(ids, dtype=np.uint16), tokenizer.vocab_size)
+
+
+def _split(tokens: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(tokens) and int(tokens.max()) >= vocab_size:
+        raise ValueError(
+            f"token id {tokens.max()} is outside the book's vocabulary of {vocab_size:,}: encode "
+            "the text with the book's tokenizer"
+        )
     cut = len(tokens) - len(tokens) // 20
     return tokens[:cut], tokens[cut:]
 
