@@ -168,7 +168,7 @@ def test_a_missing_field_is_named():
     ("changes", "message"),
     [
         ({"num_hidden_layers": 10**9}, "1000000000 layers, but only"),
-        ({"num_hidden_layers": 3}, "do not fit config.json"),
+        ({"num_hidden_layers": 3}, "do not fit its configuration"),
         ({"vocab_size": 10**12}, "has shape .300, 24. and should have .1000000000000, 24."),
     ],
 )

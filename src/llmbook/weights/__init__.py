@@ -6,7 +6,11 @@ from llmbook.weights.book import (
     load_book_model,
     load_checkpoint_series,
 )
+from llmbook.weights.gguf import read_gguf
 from llmbook.weights.hub import build_model, export_hf, load_gpt2, load_hub_folder
+from llmbook.weights.llama import load_gguf, load_gguf_blocks, load_llama
+from llmbook.weights.packages import load_gpt2_tokenizer
+from llmbook.weights.smollm2 import load_smollm2
 
 __all__ = [
     "Snapshot",
@@ -15,6 +19,12 @@ __all__ = [
     "export_hf",
     "load_book_model",
     "load_checkpoint_series",
+    "load_gguf",
+    "load_gguf_blocks",
     "load_gpt2",
+    "load_gpt2_tokenizer",
     "load_hub_folder",
+    "load_llama",
+    "load_smollm2",
+    "read_gguf",
 ]

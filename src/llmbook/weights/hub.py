@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from safetensors.torch import save
@@ -13,8 +14,11 @@ from llmbook.config import GPTConfig
 from llmbook.files import read_json, read_tensors, write_atomically
 from llmbook.models import GPT
 from llmbook.tokenizers import END_OF_TEXT, BPETokenizer
+from llmbook.weights.build import fill
 from llmbook.weights.hub_config import from_hub_config, to_hub_config
 from llmbook.weights.names import from_hub, to_hub
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def load_gpt2(name_or_folder: str | Path = "gpt2") -> tuple[GPT, BPETokenizer | None]:
@@ -31,22 +35,17 @@ def load_gpt2(name_or_folder: str | Path = "gpt2") -> tuple[GPT, BPETokenizer | 
 
     Source: Radford et al. 2019. Taught in chapter 17.
     """
-    folder = Path(name_or_folder)
-    if not folder.is_dir():
-        folder = _download(str(name_or_folder))
-    model, tokenizer = load_hub_folder(folder)
+    model, tokenizer = load_hub_folder(find_folder(name_or_folder))
     if model.config.position != "learned":
-        raise ValueError(f"{folder} holds a Llama-style model, not GPT-2")
+        raise ValueError(f"{name_or_folder} holds a Llama-style model, not GPT-2")
     return model, tokenizer
 
 
 def load_hub_folder(folder: str | Path) -> tuple[GPT, BPETokenizer | None]:
     """A GPT-2 or Llama folder in the hub's layout, in float32; see `load_gpt2`."""
     folder = Path(folder)
-    _refuse_pickle(folder)
     config = from_hub_config(read_json(folder / "config.json"))
-    tensors, _ = read_tensors(folder / "model.safetensors")
-    return build_model(config, tensors, folder), load_hub_tokenizer(folder)
+    return build_model(config, read_weights(folder), folder), load_hub_tokenizer(folder)
 
 
 def build_model(config: GPTConfig, tensors: dict[str, Tensor], source: str | Path) -> GPT:
@@ -57,26 +56,11 @@ def build_model(config: GPTConfig, tensors: dict[str, Tensor], source: str | Pat
     """
     if config.n_layer > len(tensors):  # before a hostile count builds a billion layers
         raise ValueError(f"{source}: {config.n_layer} layers, but only {len(tensors)} tensors")
-    with torch.device("meta"):
-        wanted = {k: tuple(v.shape) for k, v in GPT(config).state_dict().items()}
     try:
         ours = from_hub(tensors, config)
     except (KeyError, IndexError, RuntimeError, ValueError) as error:
         raise ValueError(f"{source}: a tensor is missing or misshapen: {error}") from None
-    if config.tie_embeddings:
-        ours.pop("output.weight", None)
-        wanted.pop("output.weight")
-    found = {k: tuple(v.shape) for k, v in ours.items()}
-    wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
-    if wrong:
-        k = wrong[0]
-        raise ValueError(
-            f"{source}: {len(wrong)} tensors do not fit config.json; {k} has shape "
-            f"{found.get(k, 'none')} and should have {wanted.get(k, 'none')}"
-        )
-    model = GPT(config)
-    model.load_state_dict({k: v.float() for k, v in ours.items()}, strict=False)
-    return model.eval()
+    return fill(lambda: GPT(config), ours, source)
 
 
 def load_hub_tokenizer(folder: str | Path) -> BPETokenizer | None:
@@ -110,7 +94,7 @@ def export_hf(
     tensors = {
         k: v.detach().to("cpu", dtype).contiguous() for k, v in to_hub(state, model.config).items()
     }
-    write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+    write_atomically(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
     write_atomically(folder / "config.json", _json(document))
     if tokenizer is not None:
         tokenizer.save(folder / "tokenizer.json")
@@ -132,20 +116,57 @@ def _json(document: object) -> bytes:
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _refuse_pickle(folder: Path) -> None:
+def find_folder(name_or_folder: str | Path) -> Path:
+    """The folder itself, or the one into which the hub's client puts a model of this name.
+
+    Raises:
+        ImportError: a hub name, and no client of the hub.
+        ConnectionError: a hub name, and no way to reach the hub.
+    """
+    folder = Path(name_or_folder)
+    return folder if folder.is_dir() else _download(str(name_or_folder))
+
+
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """All tensors of a folder: from model.safetensors, or from the parts that its index names.
+
+    Raises:
+        FileNotFoundError: no folder, no such file in it, or a part is missing.
+        ValueError: a damaged file, or an index that does not fit its parts.
+    """
+    folder = Path(folder)
+    if (folder / WEIGHTS).exists():
+        return read_tensors(folder / WEIGHTS)[0]
+    if not (folder / INDEX).exists():
+        _refuse_pickle(folder)
+    places = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(places, dict) or not all(_is_name(part) for part in places.values()):
+        raise ValueError(f"{folder / INDEX} does not say in which file beside it each tensor lies")
+    tensors: dict[str, Tensor] = {}
+    for part in sorted(set(places.values())):
+        held, _ = read_tensors(folder / part)
+        tensors |= {k: v for k, v in held.items() if places.get(k) == part}
+    missing = sorted(set(places) - set(tensors))
+    if missing:
+        raise ValueError(f"{folder}: {missing[0]} is not in the file that {INDEX} names")
+    return tensors
+
+
+def _is_name(part: object) -> bool:
+    return isinstance(part, str) and Path(part).name == part and part.endswith(".safetensors")
+
+
+def _refuse_pickle(folder: Path) -> NoReturn:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    if not (folder / "model.safetensors").exists():
-        pickles = sorted(p.name for p in folder.glob("*.bin"))
-        hint = (
-            f" It has {pickles[0]}, a pickle, which can run code and is never read."
-            if pickles
-            else ""
-        )
-        raise FileNotFoundError(
-            f"{folder} has no model.safetensors.{hint} Convert it with transformers: "
-            "model.save_pretrained(folder)"
-        )
+    pickles = sorted(p.name for p in folder.glob("*.bin"))
+    hint = (
+        f" It has {pickles[0]}, a pickle, which can run code and is never read." if pickles else ""
+    )
+    raise FileNotFoundError(
+        f"{folder} has no {WEIGHTS}.{hint} Convert it with transformers: "
+        "model.save_pretrained(folder)"
+    )
 
 
 def _download(name: str) -> Path:
@@ -157,7 +178,7 @@ def _download(name: str) -> Path:
             "pip install 'llmbook[notebooks]'"
         ) from None
     try:
-        files = ["config.json", "model.safetensors", "tokenizer.json"]
+        files = ["config.json", "model*.safetensors", INDEX, "tokenizer.json"]
         return Path(snapshot_download(name, allow_patterns=files))
     except Exception as error:  # the hub's client raises many kinds
         raise ConnectionError(

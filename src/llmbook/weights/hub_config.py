@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmbook.config import GPTConfig
+from llmbook.config import GPTConfig, RopeScaling
 
 MAX_CONTEXT = 1 << 22
 """Longer contexts are refused: the table of rotations alone would fill the memory."""
@@ -29,7 +29,8 @@ def to_hub_config(config: GPTConfig, end_of_text_id: int | None) -> dict[str, An
         return common | _gpt2_fields(config)
     raise ValueError(
         f"position={config.position!r}, norm={config.norm!r}, mlp={config.mlp!r}, "
-        f"bias={config.bias}: the hub's layout knows GPT-2 (learned, layernorm, gelu, bias) and "
+        f"bias={config.bias}, window={config.window}, experts={config.n_expert}: the hub's layout "
+        "knows GPT-2 (learned, layernorm, gelu, bias) and "
         "Llama (rope, rmsnorm, swiglu) only"
     )
 
@@ -58,12 +59,18 @@ def from_hub_config(document: dict[str, Any]) -> GPTConfig:
 
 
 def _is_llama(config: GPTConfig) -> bool:
-    return (config.position, config.norm, config.mlp) == ("rope", "rmsnorm", "swiglu")
+    choices = (config.position, config.norm, config.mlp)
+    return choices == ("rope", "rmsnorm", "swiglu") and _is_plain(config)
+
+
+def _is_plain(config: GPTConfig) -> bool:
+    return config.norm_first and config.window is None and not config.n_expert
 
 
 def _is_gpt2(config: GPTConfig) -> bool:
     choices = (config.position, config.norm, config.mlp, config.bias)
-    return choices == ("learned", "layernorm", "gelu", True) and config.kv_heads == config.n_head
+    same_heads = config.kv_heads == config.n_head
+    return choices == ("learned", "layernorm", "gelu", True) and same_heads and _is_plain(config)
 
 
 def _llama_fields(config: GPTConfig) -> dict[str, Any]:
@@ -80,11 +87,38 @@ def _llama_fields(config: GPTConfig) -> dict[str, Any]:
         "max_position_embeddings": config.context_length,
         "rms_norm_eps": config.norm_eps,
         "rope_theta": config.rope_base,  # read by transformers before version 5
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
+        "rope_parameters": {"rope_theta": config.rope_base, **_scaling_fields(config.rope_scaling)},
         "attention_bias": config.bias,
         "mlp_bias": config.bias,
         "attention_dropout": 0.0,
     }
+
+
+def _scaling_fields(scaling: RopeScaling | None) -> dict[str, Any]:
+    if scaling is None:
+        return {"rope_type": "default"}
+    fields = {"rope_type": scaling.kind, "factor": scaling.factor}
+    if scaling.kind == "llama3":
+        fields |= {theirs: getattr(scaling, ours) for theirs, ours in _LLAMA3_SCALING.items()}
+    return fields
+
+
+_LLAMA3_SCALING = {
+    "low_freq_factor": "low_freq_factor",
+    "high_freq_factor": "high_freq_factor",
+    "original_max_position_embeddings": "original_context",
+}
+
+
+def _read_scaling(fields: dict[str, Any]) -> RopeScaling | None:
+    kind = fields.get("rope_type", fields.get("type", "default"))
+    if kind == "default":
+        return None
+    if kind not in ("linear", "llama3"):
+        raise ValueError(f"config.json: RoPE of type {kind!r} is not supported")
+    more = _LLAMA3_SCALING if kind == "llama3" else {}
+    numbers = {ours: fields[theirs] for theirs, ours in more.items()}
+    return RopeScaling(kind, factor=float(fields["factor"]), **numbers)
 
 
 def _gpt2_fields(config: GPTConfig) -> dict[str, Any]:
@@ -106,10 +140,6 @@ def _gpt2_fields(config: GPTConfig) -> dict[str, Any]:
 
 def _read_llama(document: dict[str, Any]) -> GPTConfig:
     rope = document.get("rope_parameters") or {}
-    scaling = document.get("rope_scaling") or rope
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    if kind != "default":
-        raise ValueError(f"config.json: RoPE of type {kind!r} is not supported, only 'default'")
     _require(document, "hidden_act", "silu")
     if document.get("attention_bias", False) != document.get("mlp_bias", False):
         raise ValueError("config.json: attention_bias and mlp_bias differ; GPT has both or none")
@@ -124,6 +154,7 @@ def _read_llama(document: dict[str, Any]) -> GPTConfig:
         bias=document.get("attention_bias", False),
         tie_embeddings=document.get("tie_word_embeddings", False),
         rope_base=float(rope.get("rope_theta", document.get("rope_theta", 10_000.0))),
+        rope_scaling=_read_scaling(document.get("rope_scaling") or rope),
         norm_eps=float(document.get("rms_norm_eps", 1e-6)),
     )
     if document.get("head_dim") not in (None, config.d_head):

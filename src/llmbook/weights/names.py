@@ -25,6 +25,18 @@ LLAMA_OUTSIDE = {
     "norm": "model.norm",
     "output": "lm_head",
 }
+GGUF_BLOCK = {
+    "attention_norm": "attn_norm",
+    "attention.query": "attn_q",
+    "attention.key": "attn_k",
+    "attention.value": "attn_v",
+    "attention.out": "attn_output",
+    "mlp_norm": "ffn_norm",
+    "mlp.gate": "ffn_gate",
+    "mlp.up": "ffn_up",
+    "mlp.down": "ffn_down",
+}
+GGUF_OUTSIDE = {"token_embedding": "token_embd", "norm": "output_norm", "output": "output"}
 GPT2_BLOCK = {
     "attention_norm": "ln_1",
     "attention.out": "attn.c_proj",
@@ -48,6 +60,15 @@ def llama_names(n_layer: int) -> dict[str, str]:
         f"blocks.{i}.{ours}": f"model.layers.{i}.{theirs}"
         for i in range(n_layer)
         for ours, theirs in LLAMA_BLOCK.items()
+    }
+
+
+def gguf_names(n_layer: int) -> dict[str, str]:
+    """Our module names → those of a Llama in a GGUF file."""
+    return GGUF_OUTSIDE | {
+        f"blocks.{i}.{ours}": f"blk.{i}.{theirs}"
+        for i in range(n_layer)
+        for ours, theirs in GGUF_BLOCK.items()
     }
 
 
