@@ -4,6 +4,8 @@
 
 Matrix products are in bfloat16, weights while training in float32. Both sides get the same
 batches, loss, fused AdamW and torch.compile. Wall time, after warming up, in turn A B A B.
+No card was at hand when this was written: its steps are tested on the processor, and
+`results/` holds no figures of it yet.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def training(peak_tflops: float) -> dict[str, Any]:
         "flops_per_token": flops,
     }
     for compiled in (False, True):
-        sides = {"ours": _our_model(config), "peer": _their_model(config)}
+        sides = {"ours": _our_model(config).cuda(), "peer": _their_model(config).cuda()}
         steps = {name: _step(model, ids, compiled) for name, model in sides.items()}
         memory = {name: _peak_memory(step) for name, step in steps.items()}
         for step in steps.values():
@@ -110,7 +112,7 @@ def training(peak_tflops: float) -> dict[str, Any]:
 
 def _our_model(config: GPTConfig) -> nn.Module:
     torch.manual_seed(0)
-    return GPT(config).cuda()
+    return GPT(config)
 
 
 class Logits(nn.Module):
@@ -140,7 +142,7 @@ def _their_model(config: GPTConfig) -> nn.Module:
         attn_implementation="sdpa",
     )
     torch.manual_seed(0)
-    return Logits(GPT2LMHeadModel(theirs).cuda())
+    return Logits(GPT2LMHeadModel(theirs))
 
 
 def _step(model: nn.Module, ids: Tensor, compiled: bool) -> Callable[[], None]:
@@ -154,7 +156,7 @@ def _step(model: nn.Module, ids: Tensor, compiled: bool) -> Callable[[], None]:
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
 
     def step() -> None:
-        with torch.autocast("cuda", dtype=torch.bfloat16):
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
             loss = forward(inputs, targets)
         loss.backward()
         optimizer.step()
@@ -200,8 +202,8 @@ NEW_TOKENS = 128
 class FixedLayerCache(LayerCache):
     """A cache whose shapes never change, as a CUDA graph needs: a mask says what is filled."""
 
-    def __init__(self, config: GPTConfig, place: Tensor) -> None:
-        super().__init__(1, config, torch.device("cuda"), torch.bfloat16)
+    def __init__(self, config: GPTConfig, place: Tensor, dtype: torch.dtype) -> None:
+        super().__init__(1, config, place.device, dtype)
         self.place = place
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,21 +214,28 @@ class FixedLayerCache(LayerCache):
 
 
 class Decoder:
-    """Greedy decoding of one text, one captured graph per token."""
+    """Greedy decoding of one text; on a card, one captured graph per token."""
 
     def __init__(self, model: GPT) -> None:
-        self.model, config = model, model.config
-        self.place = torch.zeros(1, dtype=torch.long, device="cuda")
-        self.token = torch.zeros(1, 1, dtype=torch.long, device="cuda")
-        self.cache = KVCache(config, 1, "cuda", torch.bfloat16)
-        self.cache.layers = [FixedLayerCache(config, self.place) for _ in self.cache.layers]
-        self.columns = torch.arange(config.context_length, device="cuda")
+        self.model, config, device = model, model.config, model.device
+        dtype = model.token_embedding.weight.dtype
+        self.place = torch.zeros(1, dtype=torch.long, device=device)
+        self.token = torch.zeros(1, 1, dtype=torch.long, device=device)
+        self.cache = KVCache(config, 1, device, dtype)
+        self.cache.layers = [FixedLayerCache(config, self.place, dtype) for _ in self.cache.layers]
+        self.columns = torch.arange(config.context_length, device=device)
+        self.next, self.replay = self._next, self.step
+        if device.type == "cuda":
+            self._capture()
+
+    def _capture(self) -> None:
         self.next = torch.compile(self._next, mode="max-autotune-no-cudagraphs", fullgraph=True)
         for _ in range(3):
             self.step()
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             self.step()
+        self.replay = graph.replay
 
     def _next(self, token: Tensor, place: Tensor) -> Tensor:
         mask = (self.columns <= place)[None]  # (1, S)
@@ -245,7 +254,7 @@ class Decoder:
         self.token.fill_(first)
         out = []
         for _ in range(n_token):
-            self.graph.replay()
+            self.replay()
             out.append(self.token.clone())
         return out
 
@@ -285,7 +294,7 @@ def _looked_up(config: GPTConfig) -> int:
 
 
 def _peer_rate(name: str) -> dict[str, float]:
-    model = _their_model(SHAPES[name]).model.to(torch.bfloat16).eval()  # type: ignore[union-attr]
+    model = _their_model(SHAPES[name]).model.to("cuda", torch.bfloat16).eval()  # type: ignore[union-attr]
     ids = torch.full((1, 1), 11, device="cuda")
 
     def write() -> None:

@@ -3,7 +3,8 @@
     python -m benchmarks.triton_attention --json results/triton_attention.json
 
 On a machine without a card the kernel runs in Triton's interpreter (TRITON_INTERPRET=1), slowly
-and correctly. Taught in chapter 10.
+and correctly; that is how it was checked, and `results/` holds no timings of it yet. Taught in
+chapter 10.
 """
 
 from __future__ import annotations
