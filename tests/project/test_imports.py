@@ -18,7 +18,7 @@ LAYERS = [
     {"models", "datasets"},
     {"objectives", "generate", "lora", "quantize", "weights"},
     {"train", "evaluate"},
-    {"about", "cli_models"},
+    {"about", "cli_models", "cli_chat"},
     {"cli"},
     {"__main__"},
 ]
