@@ -91,7 +91,7 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """The optimizers of a run: AdamW alone, or Muon for the blocks' matrices beside it."""
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    inner = [p for n, p in named if p.dim() == 2 and "blocks." in n]
+    inner = [p for n, p in named if p.dim() == 2 and any(x.isdigit() for x in n.split("."))]
     muon = inner if config.optimizer == "muon" else []
     chosen = {id(p) for p in muon}
     matrices = [p for _, p in named if p.dim() >= 2 and id(p) not in chosen]
