@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from llmbook import web
+from llmbook.tokenizers import BPETokenizer, WordPieceTokenizer
 from llmbook.web import Component, assets
 
 TOKENS = "The| animal| did| not| cross| the| street| because| it| was| tired".split("|")
@@ -36,6 +37,10 @@ QUESTIONS = [
         "why": ["They are distributions.", "That is the sum of all rows.", "That is the scale."],
     },
 ]
+
+
+TYPED = "the unhappy theatre, the untied thread; " * 3
+LETTERS = "abcdefghijklmnopqrstuvwxyz,;"
 
 
 def weights() -> np.ndarray:
@@ -84,6 +89,21 @@ def passages() -> list[dict]:
     return made
 
 
+def tokenizers() -> dict:
+    """Three small vocabularies, one of each kind."""
+    return {
+        "BPE": BPETokenizer.train(TYPED, 300),
+        "WordPiece": WordPieceTokenizer.train(TYPED, 120, score="gain"),
+        "Unigram": {
+            " the": -2.0,
+            "the": -3.5,
+            " ": -2.5,
+            "un": -4.0,
+            **dict.fromkeys(LETTERS, -6.0),
+        },
+    }
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
@@ -107,6 +127,7 @@ def components() -> dict[str, Component]:
         ),
         web.quiz(QUESTIONS),
         web.shannon_game(passages(), players={"ngram": "10-gram", "model": "network"}),
+        web.tokenizer_playground("Then untie it.", tokenizers(), samples={"Chinese": "世界 the"}),
     ]
     return {component.name: component for component in made}
 

@@ -81,6 +81,7 @@ def every_component():
         machine([record(0), record(10), record(100)]),
         web.quiz([QUESTION]),
         web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}),
+        web.tokenizer_playground("the cat", {"Unigram": {"the": -1.0, " ": -2.5}}),
     ]
 
 
@@ -162,7 +163,7 @@ def test_static_files_are_written_for_the_site(tmp_path):
         "llmbook.css",
         *(f"{name}.js" for name in assets.names()),
     }
-    assert sum(path.stat().st_size for path in written) < 80_000
+    assert sum(path.stat().st_size for path in written) < 160_000
 
 
 def test_an_inlined_script_stays_small_and_cannot_end_its_element():

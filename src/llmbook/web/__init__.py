@@ -12,6 +12,7 @@ from llmbook.web.softmax import softmax_dictionary
 from llmbook.web.steps import step_generator
 from llmbook.web.temperature import next_token_context, temperature_explorer
 from llmbook.web.timemachine import time_machine
+from llmbook.web.tokens import tokenizer_playground
 
 __all__ = [
     "Component",
@@ -24,4 +25,5 @@ __all__ = [
     "step_generator",
     "temperature_explorer",
     "time_machine",
+    "tokenizer_playground",
 ]
