@@ -24,8 +24,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from build_parallel import BuildError, Wheel, fetch, finish
 
+from build_parallel import BuildError, Wheel, fetch, finish
 from llmbook.tokenizers import END_OF_TEXT
 from llmbook.tokenizers.bytes_alphabet import BYTE_TO_CHAR
 

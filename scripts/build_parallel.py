@@ -1,7 +1,7 @@
 """Build the same sentences in twelve languages; the result is committed.
 
     python scripts/build_parallel.py            # write src/llmbook/assets/parallel/
-    python scripts/build_parallel.py --check    # rebuild in memory, compare with the committed files
+    python scripts/build_parallel.py --check    # rebuild, compare with the committed files
 
 The sentences are the user interface of Home Assistant and its translations by volunteers, as the
 package home-assistant-frontend carries them (Apache-2.0). A sentence is taken where all twelve
