@@ -8,13 +8,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from llmbook.config import GPTConfig
 from llmbook.datasets import TokenBatches
+from llmbook.files import read_tensors
 from llmbook.models import GPT
 from llmbook.train import (
     Muon,
     TrainConfig,
+    fit,
     learning_rate_at,
     make_optimizers,
     next_token_loss,
@@ -195,6 +198,87 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_where(tmp_path):
 
     with pytest.raises(FloatingPointError, match=r"step 4: .*Last good checkpoint: step 3 in"):
         train(model, TOKENS, config=run, out_dir=tmp_path, progress=False, on_step=break_it)
+
+
+def allocate_too_much(model, batch):
+    torch.empty(2**50, dtype=torch.float64)  # PyTorch's own message, on the CPU
+
+
+def no_room_on_the_card(model, batch):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+def no_room_in_numpy(model, batch):
+    np.empty(2**50)
+
+
+@pytest.mark.parametrize("loss_fn", [allocate_too_much, no_room_on_the_card, no_room_in_numpy])
+def test_memory_that_runs_out_says_what_to_lower(loss_fn):
+    run = TrainConfig(steps=2, batch_size=6, grad_accumulation=5)
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        fit(build(), TokenBatches(TOKENS, 7, 6), loss_fn, run, progress=False)
+    assert str(caught.value) == (
+        "step 1: the memory is full. Lower one of these: batch_size=6 (with batch_size=3 and "
+        "grad_accumulation=10 a step sees as many tokens), context_length=7, "
+        'precision="float32" to "bfloat16", the model\'s sizes'
+    )
+
+
+def test_other_errors_pass_as_they_are():
+    def broken(model, batch):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        fit(build(), TokenBatches(TOKENS, 7, 6), broken, RUN, progress=False)
+
+
+def test_a_checkpoint_older_than_a_setting_goes_on(tmp_path):
+    run = TrainConfig(steps=4, batch_size=3, checkpoint_every=2)
+    whole, older = build(), build()
+    train(whole, TOKENS, config=run, progress=False)
+
+    def stop(step: int, _: GPT) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(older, TOKENS, config=run, out_dir=tmp_path, progress=False, on_step=stop)
+    path = tmp_path / "checkpoint.safetensors"
+    tensors, header = read_tensors(path)
+    progress = json.loads(header["progress"])
+    del progress["settings"]["train"]["balance_weight"]
+    path.write_bytes(save(tensors, metadata={**header, "progress": json.dumps(progress)}))
+    resumed = build()
+    train(resumed, TOKENS, config=run, out_dir=tmp_path, progress=False)
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_training_is_what_it_was_bit_for_bit(optimizer):
+    """Written out as the first release did it: two accumulated batches, clipped, averaged."""
+    run = TrainConfig(steps=5, batch_size=3, warmup_steps=2, grad_accumulation=3, clip_norm=0.5,
+                      optimizer=optimizer)  # fmt: skip
+    ours, theirs = build(), build()
+    history = train(ours, TOKENS, config=run, progress=False)
+    optimizers = make_optimizers(theirs, run)
+    batches = TokenBatches(TOKENS, 7, 3, seed=0)
+    torch.manual_seed(0)
+    for step in range(5):
+        theirs.train()
+        losses = []
+        for _ in range(3):
+            inputs, targets = next(batches)
+            loss = next_token_loss(theirs(inputs), targets) / 3
+            loss.backward()
+            losses.append(float(loss.detach()))
+        norm = torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
+        for optimizer_ in optimizers:
+            for group in optimizer_.param_groups:
+                group["lr"] = learning_rate_at(step, run)
+            optimizer_.step()
+            optimizer_.zero_grad()
+        assert (history[step]["loss"], history[step]["grad_norm"]) == (sum(losses), float(norm))
+    assert torch.equal(weights(ours), weights(theirs))
 
 
 @pytest.mark.parametrize(
