@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 Pair = tuple[int, int]
@@ -12,15 +12,13 @@ Pair = tuple[int, int]
 
 def join_pair(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
     """Replace each occurrence of a pair by one id, from left to right."""
+    left, right = pair
     joined: list[int] = []
-    i = 0
-    while i < len(ids):
-        if i + 1 < len(ids) and (ids[i], ids[i + 1]) == pair:
-            joined.append(new_id)
-            i += 2
+    for token in ids:
+        if token == right and joined and joined[-1] == left:
+            joined[-1] = new_id
         else:
-            joined.append(ids[i])
-            i += 1
+            joined.append(token)
     return joined
 
 
@@ -94,8 +92,8 @@ def learn_merges(words: Mapping[tuple[int, ...], int], n_merges: int, first_id: 
 
 def _count_pairs(
     spellings: list[list[int]], times: list[int]
-) -> tuple[Counter[Pair], dict[Pair, set[int]]]:
-    counts: Counter[Pair] = Counter()
+) -> tuple[dict[Pair, int], dict[Pair, set[int]]]:
+    counts: dict[Pair, int] = defaultdict(int)  # adds faster than a Counter
     where: dict[Pair, set[int]] = defaultdict(set)
     for w, spelling in enumerate(spellings):
         for pair in itertools.pairwise(spelling):
@@ -109,20 +107,25 @@ def _apply(
     new_id: int,
     spellings: list[list[int]],
     times: list[int],
-    counts: Counter[Pair],
+    counts: dict[Pair, int],
     where: dict[Pair, set[int]],
 ) -> set[Pair]:
-    """Join the pair in every word that has it; return the pairs whose counts grew."""
-    grown: set[Pair] = set()
+    """Join the pair in every word that has it; return the pairs that came to be.
+
+    Only what stands beside the new token is counted anew: where ``b left right c`` becomes
+    ``b new c``, the pairs (b, left) and (right, c) give way to (b, new) and (new, c).
+    """
+    left, right = pair
+    born: set[Pair] = set()
     for w in where.pop(pair):
-        before = spellings[w]
-        after = join_pair(before, pair, new_id)
-        spellings[w] = after
-        for old in itertools.pairwise(before):
-            counts[old] -= times[w]
-        for new in itertools.pairwise(after):
-            counts[new] += times[w]
-            where[new].add(w)
-            if new_id in new:
-                grown.add(new)
-    return grown
+        spellings[w] = join_pair(spellings[w], pair, new_id)
+        for new in itertools.pairwise(spellings[w]):
+            a, b = new
+            if a == new_id or b == new_id:
+                old = (right if a == new_id else a, left if b == new_id else b)
+                counts[old] -= times[w]
+                counts[new] += times[w]
+                where[new].add(w)
+                born.add(new)
+    counts[pair] = 0
+    return born
