@@ -1,0 +1,1 @@
+"""Our models beside other people's code, on the same weights."""
