@@ -59,7 +59,8 @@ class GGUFTensor:
     def dequantize(self) -> Tensor:
         """Its numbers in float32, equal to those of the ``gguf`` package."""
         kind = KINDS[self.kind]
-        numbers = kind.dequantize(np.ascontiguousarray(self.raw).reshape(-1, kind.n_bytes))
+        with np.errstate(invalid="ignore", over="ignore"):  # a file may hold infinities
+            numbers = kind.dequantize(np.ascontiguousarray(self.raw).reshape(-1, kind.n_bytes))
         return torch.from_numpy(numbers).view(self.shape)
 
     @property
