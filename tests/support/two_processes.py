@@ -102,6 +102,9 @@ def everything(parallel=None) -> dict[str, Any]:
         "adamw": plain(parallel),
         "muon": plain(parallel, optimizer="muon"),
         "accumulated": plain(parallel, grad_accumulation=2),
+        "experts": plain(
+            parallel, model=decoder(n_expert=3, n_expert_active=1), balance_weight=0.0
+        ),
         "packed": packed(parallel),
         "masked": masked(parallel),
         "adapted": adapted(parallel),

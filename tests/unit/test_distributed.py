@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="this PyTorch has no gloo"
 )
 TOLERANCE = 1e-5  # nats and weights; sums are taken in another order. Measured: below 1e-6.
-RUNS = ("adamw", "muon", "accumulated", "packed", "masked", "adapted")
+RUNS = ("adamw", "muon", "accumulated", "experts", "packed", "masked", "adapted")
 
 
 def torchrun(*arguments: object, timeout: int = 120) -> subprocess.CompletedProcess[str]:
@@ -54,9 +54,10 @@ def two(tmp_path_factory) -> dict:
     return {**json.loads((folder / "found.json").read_text()), "folder": folder}
 
 
-def same(found: dict, expected: dict, tolerance: float = TOLERANCE) -> None:
+def same(found: dict, expected: dict, of_weights: float = TOLERANCE) -> None:
     assert found.keys() == expected.keys()
     for name in expected:
+        tolerance = of_weights if name == "weights" else TOLERANCE
         assert len(found[name]) == len(expected[name]) > 0 or name == "val_loss"
         assert found[name] == pytest.approx(expected[name], rel=0, abs=tolerance), name
 
@@ -65,7 +66,8 @@ def same(found: dict, expected: dict, tolerance: float = TOLERANCE) -> None:
 @pytest.mark.parametrize("run", RUNS)
 def test_two_processes_give_the_losses_and_weights_of_one(one, two, kind, run):
     assert two["world_size"] == 2
-    same(two[kind][run], one[run])
+    # An expert that few tokens reach has gradients near zero, whose rounding Adam enlarges.
+    same(two[kind][run], one[run], of_weights=1e-4 if run == "experts" else TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])

@@ -19,6 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from llmbook.nn import Block
+
 Parallel = Literal["ddp", "fsdp"]
 """``ddp``: a whole model on each process. ``fsdp``: each holds a share of every weight."""
 
@@ -94,9 +96,8 @@ def spread(model: nn.Module, parallel: Parallel | None) -> nn.Module:
     mesh = init_device_mesh(kind, (world_size(),))
     for tensor in [*model.parameters(), *model.buffers()]:
         dist.broadcast(tensor.detach(), 0)  # one model, whatever each process began with
-    for blocks in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
-        for block in blocks:
-            fully_shard(block, mesh=mesh)
+    for block in [m for m in model.modules() if isinstance(m, Block)]:
+        fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return model
 
