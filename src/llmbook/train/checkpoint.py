@@ -87,7 +87,8 @@ def load_checkpoint(
 
 
 def _saved(tensor: Tensor) -> Tensor:
-    return whole(tensor.detach()).cpu().contiguous()
+    gathered = whole(tensor.detach())
+    return gathered.cpu().contiguous() if rank() == 0 else gathered.new_empty(0)
 
 
 def _unshared(model: nn.Module) -> dict[str, Tensor]:
