@@ -119,6 +119,9 @@ class TransformerConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {allowed}")
         self._check_positions()
         self._check_experts()
+        for name in ("rope_base", "norm_eps"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name}={getattr(self, name)}: give a positive number")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout={self.dropout}: give a probability from 0 up to 1")
 

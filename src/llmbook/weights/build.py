@@ -43,8 +43,12 @@ def fill(make: Callable[[], Model], tensors: Mapping[str, Tensor], source: str |
     Raises:
         ValueError: tensors missing, left over, or of the wrong shape, named in the message.
     """
-    with _Unfilled():  # a hostile size is refused below before it takes memory
-        model = make()
+    try:
+        with torch.device("meta"):  # shapes alone: a hostile size is refused before it costs
+            model = make()
+    except (TypeError, RuntimeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise ValueError(f"{source}: no model has its configuration's sizes: {reason}") from None
     twice = dict(_shared(model))
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if k not in twice}
     tensors = {k: v for k, v in tensors.items() if k not in twice}
@@ -56,6 +60,8 @@ def fill(make: Callable[[], Model], tensors: Mapping[str, Tensor], source: str |
             f"{source}: {len(wrong)} tensors do not fit its configuration; {k} has shape "
             f"{found.get(k, 'none')} and should have {wanted.get(k, 'none')}"
         )
+    with _Unfilled():
+        model = make()
     model.load_state_dict({k: _own(v) for k, v in tensors.items()}, assign=True, strict=False)
     for name, first in twice.items():
         module, _, kind = name.rpartition(".")

@@ -43,13 +43,13 @@ def from_hub_config(document: dict[str, Any]) -> GPTConfig:
     """
     family = document.get("model_type")
     readers = {"gpt2": _read_gpt2, "llama": _read_llama}
-    if family not in readers:
+    if not isinstance(family, str) or family not in readers:
         raise ValueError(f"config.json: model_type {family!r} is neither 'gpt2' nor 'llama'")
     try:
         config = readers[family](document)
     except KeyError as error:
         raise ValueError(f"config.json lacks {error.args[0]!r}") from None
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"config.json has a value of the wrong kind: {error}") from None
     if config.context_length > MAX_CONTEXT:
         raise ValueError(
