@@ -36,9 +36,8 @@ def survives(path: Path, load: Callable[[], object], damage: Callable[[random.Ra
         started = time.process_time()
         try:
             load()
-        except DOCUMENTED as error:
+        except DOCUMENTED:
             refused += 1
-            assert str(error), seed
         except Exception as error:
             raise AssertionError(f"mutation {seed}: {type(error).__name__}: {error}") from error
         assert time.process_time() - started < MOST_SECONDS, f"mutation {seed} took too long"
