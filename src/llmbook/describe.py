@@ -99,13 +99,16 @@ def count_parameters(config: TransformerConfig) -> dict[str, int]:
         heads = _square(config) * config.pooler
         if config.mlm_head:  # transform, norm, and a bias for each token
             heads += _square(config) + _norm_parameters(config) + vocab
-        n_norm += 1  # of the embeddings
+        n_norm += 1 + config.norm_first  # of the embeddings, and the last one
     elif isinstance(config, Seq2SeqConfig):
         n_cross = config.decoder_layers
         n_norm += n_cross + (2 if config.norm_first else 0)
     else:
         n_norm += 1  # the last one
-    output = 0 if config.tie_embeddings or isinstance(config, BERTConfig) else vocab * width
+    has_output = not isinstance(config, BERTConfig) or config.mlm_head
+    output = vocab * width if has_output and not config.tie_embeddings else 0
+    if isinstance(config, Seq2SeqConfig):
+        output += vocab  # a bias for each token
     mlp = _mlp_parameters(config) * max(1, config.n_expert)
     parts = {
         "embeddings": embedding,

@@ -83,6 +83,8 @@ class Seq2Seq(Transformer):
         cache: KVCache | None = None,
         *,
         memory_cache: KVCache | None = None,
+        mask: Bool[Tensor, "*#broadcast #T K"] | None = None,
+        positions: Int[Tensor, "B T"] | None = None,
         trace: Trace | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Logits of the token that follows each target position.
@@ -92,26 +94,31 @@ class Seq2Seq(Transformer):
             memory, memory_mask: what `encode` gave, and the mask that it was given.
             cache: the target's keys and values, filled as a side effect; see `caches`.
             memory_cache: the memory's keys and values, computed in the first call only.
+            mask, positions: of target tokens among themselves, as in `GPT.hidden`.
             trace: filled as a side effect with residual streams and attention weights.
+
+        Raises:
+            ValueError: more positions than ``context_length``, or an id outside the vocabulary.
         """
         start = 0 if cache is None else cache.length
         end = start + target.shape[1]
         self._check(target, end)
-        x, rotation = self._place(self.token_embedding(target) * self.scale, slice(start, end))
+        places = slice(start, end) if positions is None else positions
+        x, rotation = self._place(self.token_embedding(target) * self.scale, places)
         x = self.dropout(x)
         if trace is not None:
             trace.residual.append(x)
-        mask, bias = _over_keys(memory_mask), self._bias(target.shape[1], end)
+        bias = self._bias(target.shape[1], end)
         for layer, block in enumerate(self.decoder):
             x = block(
                 x,
-                None,
+                mask,
                 rotation,
                 None if cache is None else cache.layers[layer],
                 trace,
                 bias=bias,
                 memory=memory,
-                memory_mask=mask,
+                memory_mask=_over_keys(memory_mask),
                 memory_cache=None if memory_cache is None else memory_cache.layers[layer],
             )
         return self.output(self.decoder_norm(x))
@@ -139,12 +146,12 @@ class GivenSource(nn.Module):
 
     def __init__(self, model: Seq2Seq, source: Tensor, source_mask: Tensor | None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.source_mask = model, source_mask
         self.config = model.config.replace(n_layer=model.config.decoder_layers)
         self.token_embedding = model.token_embedding
         with torch.no_grad():
-            self.memory, self.mask = model.encode(source, source_mask), source_mask
-        self.memory_cache = model.caches(self.memory)[1]
+            self.memory = model.encode(source, source_mask)
+        self._spread(len(source))
 
     @property
     def device(self) -> torch.device:
@@ -152,24 +159,43 @@ class GivenSource(nn.Module):
         return self.model.device
 
     def forward(
-        self, ids: Int[Tensor, "B T"], *, cache: KVCache | None = None
+        self,
+        ids: Int[Tensor, "B T"],
+        *,
+        cache: KVCache | None = None,
+        mask: Bool[Tensor, "*#broadcast #T K"] | None = None,
+        positions: Int[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Logits of the token that follows each target position; see `Seq2Seq.decode`.
 
         Raises:
             ValueError: the target's rows cannot be shared out among the sources.
         """
-        n_row, n_source = ids.shape[0], self.memory.shape[0]
+        if len(ids) != len(self._rows[0]):
+            self._spread(len(ids))
+        memory, memory_mask, memory_cache = self._rows
+        return self.model.decode(
+            ids,
+            memory,
+            memory_mask,
+            cache,
+            memory_cache=memory_cache,
+            mask=mask,
+            positions=positions,
+        )
+
+    def _spread(self, n_row: int) -> None:
+        """Lay the memory beside so many rows of the target."""
+        n_source = len(self.memory)
         if n_row % n_source:
             raise ValueError(
                 f"{n_row} target rows for {n_source} sources: give each source equally many"
             )
+        memory, mask = self.memory, self.source_mask
         if n_row != n_source:
-            self.memory = self.memory.repeat_interleave(n_row // n_source, dim=0)
-            if self.mask is not None:
-                self.mask = self.mask.repeat_interleave(n_row // n_source, dim=0)
-            self.memory_cache = self.model.caches(self.memory)[1]
-        return self.model.decode(ids, self.memory, self.mask, cache, memory_cache=self.memory_cache)
+            memory = memory.repeat_interleave(n_row // n_source, dim=0)
+            mask = None if mask is None else mask.repeat_interleave(n_row // n_source, dim=0)
+        self._rows = memory, mask, self.model.caches(memory)[1]
 
 
 def _over_keys(mask: Tensor | None) -> Tensor | None:
