@@ -252,7 +252,7 @@ def record_sample(
 ) -> dict[str, Any]:
     """For each passage and player: the guesses needed for each symbol, and the bits."""
     spelling, length = TokenBytes(tokenizer), model.config.context_length
-    ranks: dict[str, list[list[int]]] = defaultdict(list)
+    ranks: dict[str, list[str]] = defaultdict(list)  # as text: one line per passage
     bits: dict[str, list[float]] = defaultdict(list)
     started = time.process_time()
     for text in texts:
@@ -265,12 +265,12 @@ def record_sample(
         rows = list(moves(players, part, first, last))
         for name in players:
             needed = [1 + order_of(p[name]).index(ALPHABET[found]) for found, p in rows]
-            ranks[name].append(needed)
+            ranks[name].append(" ".join(map(str, needed)))
             bits[name].append(round(sum(-math.log2(p[name][f]) for f, p in rows), 3))
         print(f"{len(ranks['model'])} passages, {time.process_time() - started:.0f} s", flush=True)
     return {
         "passages": len(texts),
-        "symbols": sum(map(len, ranks["model"])),
+        "symbols": sum(len(line.split()) for line in ranks["model"]),
         "ranks": dict(ranks),
         "bits": dict(bits),
     }
