@@ -25,15 +25,19 @@ from llmbook.files import write_atomically
 
 
 def compare(
-    ours: Callable[[], object], peer: Callable[[], object], rounds: int = 7
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    rounds: int = 7,
+    warm_up: bool = True,
 ) -> dict[str, Any]:
-    """CPU-seconds of both, in turn, after one unmeasured round of each.
+    """CPU-seconds of both, in turn, after one unmeasured round of each (unless told otherwise).
 
     Returns:
         Medians and ranges in CPU-seconds, and the median and range of peer / ours.
     """
-    ours()
-    peer()
+    if warm_up:
+        ours()
+        peer()
     pairs = [(cpu_seconds(ours), cpu_seconds(peer)) for _ in range(rounds)]
     return {
         "rounds": rounds,
