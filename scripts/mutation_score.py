@@ -1,7 +1,7 @@
 """Plant small faults in the engine, one at a time, and count how many the unit tests notice.
 
     pip install cosmic-ray==8.7.0
-    python scripts/mutation_score.py --number 200 --json results/mutation.json
+    python scripts/mutation_score.py --json results/mutation.json
 
 Cosmic Ray's operators make the faults (another comparison, another constant, a `not` too many).
 Places are drawn at random from `nn`, `models`, `generate` and `tokenizers`, then one fault for
@@ -62,54 +62,49 @@ class Fault(NamedTuple):
 
 
 def main() -> int:
-    """Draw, try, count; write and print."""
+    """Draw, try and count, part by part; write after each fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--number", type=int, default=200)
+    parser.add_argument("--number", type=int, default=50, help="faults in each part")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--part", choices=TESTS, help="faults of one part only")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--part", nargs="+", choices=TESTS, default=list(TESTS))
+    parser.add_argument("--json", type=Path, help="parts tried in earlier runs stay in the file")
     options = parser.parse_args()
-    faults = draw_faults(options.number, options.seed, options.part)
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.dont_write_bytecode = True
-    sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests" / "support")]
+    tests = ROOT / "tests" / "support"
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT), str(ROOT / "scripts"), str(tests)]
     for name in HEAVY:
         __import__(name)
-    for part in {fault.path.relative_to(SOURCE).parts[0] for fault in faults}:
-        path = _files(part.removesuffix(".py"))[0]
-        sound = Fault(path, "none", 0, path.read_text(encoding="utf-8"))
-        if try_fault(sound) != "survived":
+    parts: dict[str, Any] = {}
+    if options.json and options.json.exists():
+        parts = json.loads(options.json.read_text())["parts"]
+    for part in options.part:
+        faults = draw_faults(part, options.number, options.seed)
+        sound = Fault(faults[0].path, "none", 0, faults[0].path.read_text(encoding="utf-8"))
+        if try_fault(part, sound) != "survived":
             sys.exit(f"the tests of {part} fail without a fault: mend them first")
-    outcomes = []
-    for number, fault in enumerate(faults):
-        started = time.time()
-        outcome = try_fault(fault)
-        outcomes.append(outcome)
-        where = f"{fault.path.relative_to(SOURCE)}:{fault.line}"
-        took = time.time() - started
-        print(
-            f"{number + 1}/{len(faults)} {outcome:9} {took:5.0f} s  {where}  {fault.operator}",
-            flush=True,
-        )
-        if outcome == "survived":
-            print(difference(fault), flush=True)
-        if options.json:
-            options.json.write_text(
-                json.dumps(report(faults, outcomes, options.seed), indent=1) + "\n"
-            )
-    print(json.dumps(report(faults, outcomes, options.seed)["score"]))
+        outcomes: list[str] = []
+        for fault in faults:
+            outcomes.append(try_fault(part, fault))
+            where = f"{fault.path.relative_to(SOURCE)}:{fault.line}"
+            print(f"{len(outcomes)}/{len(faults)} {outcomes[-1]:9} {where}  {fault.operator}")
+            if outcomes[-1] == "survived":
+                print(difference(fault))
+            sys.stdout.flush()
+            parts[part] = report(faults, outcomes)
+            if options.json:
+                write(options.json, parts, options.seed)
     return 0
 
 
-def draw_faults(number: int, seed: int, part: str | None) -> list[Fault]:
+def draw_faults(part: str, number: int, seed: int) -> list[Fault]:
     """A random sample of places, and for each a random fault that can change what runs."""
     from cosmic_ray import plugins
     from cosmic_ray.ast import get_ast
     from cosmic_ray.mutating import mutate_code
 
     places: dict[tuple[Path, Any], list[tuple[str, int]]] = defaultdict(list)
-    parts = [part] if part else list(TESTS)
-    for path in sorted(p for name in parts for p in _files(name)):
+    for path in sorted((SOURCE / part).rglob("*.py")):
         tree = get_ast(path.read_text(encoding="utf-8"))
         for name in plugins.operator_names():
             try:
@@ -131,11 +126,6 @@ def draw_faults(number: int, seed: int, part: str | None) -> list[Fault]:
         if len(faults) == number:
             break
     return faults
-
-
-def _files(part: str) -> list[Path]:
-    folder = SOURCE / part
-    return list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
 
 
 def _positions(tree: Any, operator: Any) -> list[Any]:
@@ -180,9 +170,8 @@ def _runs_differently(before: str, after: str) -> bool:
     return bare[0] != bare[1]
 
 
-def try_fault(fault: Fault) -> str:
+def try_fault(part: str, fault: Fault) -> str:
     """Run the part's tests on the changed source in a fork: killed, survived or timeout."""
-    part = fault.path.relative_to(SOURCE).parts[0].removesuffix(".py")
     files = [
         str(f)
         for name in TESTS[part].split()
@@ -232,22 +221,13 @@ def difference(fault: Fault) -> str:
     return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
-def report(faults: list[Fault], outcomes: list[str], seed: int) -> dict[str, Any]:
-    """Counts by part, the score, and every fault that no test noticed."""
-    parts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for fault, outcome in zip(faults, outcomes, strict=False):
-        parts[fault.path.relative_to(SOURCE).parts[0].removesuffix(".py")][outcome] += 1
-    noticed = sum(outcome != "survived" for outcome in outcomes)
+def report(faults: list[Fault], outcomes: list[str]) -> dict[str, Any]:
+    """Counts of one part, and every fault that no test noticed."""
     return {
-        "command": f"python scripts/mutation_score.py --number {len(faults)} --seed {seed}",
-        "date": datetime.now(UTC).date().isoformat(),
-        "tool": "cosmic-ray 8.7.0 operators",
-        "score": {
-            "noticed": noticed,
-            "tried": len(outcomes),
-            "share": round(noticed / max(1, len(outcomes)), 3),
-        },
-        "parts": parts,
+        "tried": len(outcomes),
+        "killed": outcomes.count("killed"),
+        "timeout": outcomes.count("timeout"),
+        "survived": outcomes.count("survived"),
         "survivors": [
             {
                 "file": str(fault.path.relative_to(SOURCE)),
@@ -259,6 +239,22 @@ def report(faults: list[Fault], outcomes: list[str], seed: int) -> dict[str, Any
             if outcome == "survived"
         ],
     }
+
+
+def write(path: Path, parts: dict[str, Any], seed: int) -> None:
+    """The whole result, as far as it goes."""
+    tried = sum(part["tried"] for part in parts.values())
+    survived = sum(part["survived"] for part in parts.values())
+    result = {
+        "command": f"python scripts/mutation_score.py --seed {seed} --json FILE",
+        "date": datetime.now(UTC).date().isoformat(),
+        "faults_by": "cosmic-ray 8.7.0",
+        "tried": tried,
+        "noticed": tried - survived,
+        "score": round((tried - survived) / tried, 3),
+        "parts": parts,
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
