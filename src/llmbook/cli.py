@@ -1,4 +1,4 @@
-"""The command line: ``python -m llmbook {train,generate,info,grade}``.
+"""The command line: ``python -m llmbook {train,generate,chat,info,grade}``.
 
 Exit status: 0 done; 1 (grade) some exercise did not pass; 2 the command could not be carried
 out, for the reason printed; 130 interrupted. Each command imports what it needs when it runs.
@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmbook import cli_models
+from llmbook import cli_chat, cli_models
 
 TRAIN_HELP = "Train a model on the book's corpus or your own text; started again, it goes on."
 GENERATE_HELP = "Continue a text, token by token."
+CHAT_HELP = "Converse with SmolLM2, or another model that follows instructions."
 INFO_HELP = "Say what is installed, on which device, and what ships."
 GRADE_HELP = "Grade the exercises of a handed-in notebook. Its code runs as you: no sandbox."
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, add_options, run, help in (
         ("train", cli_models.add_train_options, cli_models.train_command, TRAIN_HELP),
         ("generate", cli_models.add_generate_options, cli_models.generate_command, GENERATE_HELP),
+        ("chat", cli_chat.add_chat_options, cli_chat.chat_command, CHAT_HELP),
         ("info", _add_info_options, _info, INFO_HELP),
         ("grade", _add_grade_options, _grade, GRADE_HELP),
     ):

@@ -42,7 +42,7 @@ def generate(model: Decoder, ids: Prompts, **settings: Any) -> Tensor | list[lis
 
 @torch.inference_mode()
 def stream(
-    model: Decoder,
+    model: Decoder | Reader,
     ids: Prompts,
     *,
     max_new_tokens: int,
@@ -61,6 +61,7 @@ def stream(
 
     Args:
         model: a `GPT` or `Seq2Seq.given` its source, put into evaluation mode by the caller.
+            A `Reader` of one goes on from what it has read, with which ``ids`` must begin.
         ids: the prompts: a tensor, all of one length T ≥ 1, or lists of different lengths.
             Each row meets the distributions that it would meet alone.
         max_new_tokens: how many to draw at most.
@@ -78,11 +79,10 @@ def stream(
         ValueError: an empty prompt, or a setting outside its range.
     """
     sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_p)
-    n_pad = None
+    read = model if isinstance(model, Reader) else Reader(model, use_cache=use_cache)
     if not isinstance(ids, Tensor):
-        ids, n_pad = left_pad(ids, model.device)
+        ids, read.n_pad = left_pad(ids, read.model.device)
     _check(ids, max_new_tokens)
-    read = Reader(model, n_pad, use_cache)
     generators = _generators(seed, len(ids), ids.device)
     stops = [torch.tensor(s, device=ids.device) for s in _stops(stop_id, stop, constraint)]
     stopped = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
