@@ -86,14 +86,15 @@ def random_texts(n: int) -> list[str]:
 def test_the_first_merges_are_those_worked_by_hand():
     # ##g·##s: 5 / (20·5) = 1/20. All others: 1/36, being count / (count · 36), for every pair
     # holds ##u. Then h·##u is the first seen; then hu·##gs: 5 / (15·5) = 1/15.
-    assert learn_pieces(HUG, 3) == ["##gs", "hu", "hugs"]
+    assert learn_pieces(HUG, 3, "ratio") == ["##gs", "hu", "hugs"]
 
 
 def test_the_gain_prefers_what_is_frequent():
-    # ##u·##n: 16 · log(113 · 16 / (36 · 16)) = 18.3; ##u·##g: 22.9; h·##u, p·##u: 17.2, 19.4.
+    # N = 115. ##u·##g: 20 · log(115 · 20 / (36 · 20)) = 23.2; p·##u: 19.7; ##u·##n: 18.6; h·##u:
+    # 17.4; ##g·##s: 5 · log(115 / 20) = 8.7; z·##q: log(115) = 4.7, though its ratio is 1.
     words = HUG | {"zq": 1}
-    assert learn_pieces(words, 1, min_count=1) == ["zq"]
-    assert learn_pieces(words, 1, score="gain") == ["##ug"]
+    assert learn_pieces(words, 1, "ratio", min_count=1) == ["zq"]
+    assert learn_pieces(words, 1) == ["##ug"]
 
 
 def slow_learn_pieces(words: dict[str, int], n: int, min_count: int) -> list[str]:
@@ -142,7 +143,14 @@ def test_training_agrees_with_the_definition_counted_anew_each_time(seed):
     }
     expected = slow_learn_pieces(words, 37, min_count=2)
     assert len(expected) == 37
-    assert learn_pieces(words, 37) == expected
+    assert learn_pieces(words, 37, "ratio") == expected
+
+
+def test_more_than_a_thousand_pairs_are_counted_and_agree_with_the_definition():
+    draw = random.Random(0)
+    letters = [chr(c) for c in range(0x4E00, 0x4E00 + 61)]
+    words = {"".join(draw.choices(letters, k=5)): draw.randrange(1, 97) for _ in range(499)}
+    assert learn_pieces(words, 7, "ratio") == slow_learn_pieces(words, 7, min_count=2)
 
 
 def test_a_trained_vocabulary_has_the_size_asked_for_and_spells_its_text(small):
@@ -150,6 +158,8 @@ def test_a_trained_vocabulary_has_the_size_asked_for_and_spells_its_text(small):
     assert small.vocab[:5] == SPECIAL
     assert small.unk_id not in small.encode(TEXT)
     assert small.decode(small.encode("However, café!")) == "however , cafe [UNK]"
+    by_ratio = WordPieceTokenizer.train(TEXT, vocab_size=150, score="ratio")
+    assert len(by_ratio.encode(TEXT)) > len(small.encode(TEXT))
     bigger = WordPieceTokenizer.train(TEXT, vocab_size=300)
     assert len(bigger.encode(TEXT)) < len(small.encode(TEXT))
 

@@ -77,7 +77,7 @@ class WordPieceTokenizer:
         text: str | Iterable[str],
         vocab_size: int,
         lowercase: bool = True,
-        score: str = "ratio",
+        score: str = "gain",
         min_count: int = 2,
     ) -> WordPieceTokenizer:
         """Learn a vocabulary: the special tokens, the characters, then the joined pairs.
