@@ -34,7 +34,7 @@ def read_config(document: dict[str, Any], family: str, make: Callable[[], Config
         config = make()
     except KeyError as error:
         raise ValueError(f"config.json lacks {error.args[0]!r}") from None
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"config.json has a value of the wrong kind: {error}") from None
     if config.context_length > MAX_CONTEXT:
         raise ValueError(
