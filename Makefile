@@ -18,7 +18,7 @@ FIND_PYTHON = for p in $(CANDIDATES); do "$$p" -c '$(IS_NEW)' 2>/dev/null && ech
 VERIFIED := OMP_NUM_THREADS=1 LLMBOOK_DEVICE=cpu PYTHONHASHSEED=0
 
 # Without -mindepth the folders `book` and `notebooks` themselves would be read as targets.
-SITE_SOURCES = $(shell find book notebooks src/llmbook/web src/llmbook/exercises -mindepth 1 \
+SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/exercises -mindepth 1 \
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 

@@ -1,7 +1,7 @@
 """Learning byte-pair merges: ours against the Rust library `tokenizers`, same text, same merges.
 
 Both get a list of documents and do all of the work: split into words, count, merge. Both use one
-thread; the library's own threads are switched off before it is imported.
+thread; the library's own threads are switched off.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
-
-os.environ["RAYON_NUM_THREADS"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from benchmarks.harness import compare, row, run
 from llmbook.datasets import load_corpus
@@ -81,4 +78,6 @@ def peer_merges(tokenizer: Any) -> list[tuple[int, int]]:
 
 
 if __name__ == "__main__":
+    os.environ["RAYON_NUM_THREADS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     run("bpe", measure)
