@@ -24,16 +24,17 @@ TOLERANCE = 1e-5  # nats and weights; sums are taken in another order. Measured:
 RUNS = ("adamw", "muon", "accumulated", "experts", "packed", "masked", "adapted")
 
 
-def torchrun(*arguments: object, timeout: int = 120) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+def torchrun(*arguments: object, restarts: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--max-restarts", str(restarts), "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LLMBOOK_DEVICE": "cpu"}
     environment.pop("WORLD_SIZE", None)
     return subprocess.run(
-        [*command, "2", *map(str, arguments)],
+        [*command, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        timeout=timeout,
+        timeout=150,
         env=environment,
     )
 
@@ -121,10 +122,11 @@ def test_alone_nothing_is_spread():
 # the command, and processes that die ----------------------------------------------------------
 
 DIES = """
-import os, signal, sys
+import json, os, signal, sys
 from llmbook import cli, files
 from llmbook.train import loop, parallel
-moment, save = sys.argv[1], loop._Run.save_if_due
+moment, out, save = sys.argv[1], sys.argv[4], loop._Run.save_if_due
+again = os.environ["TORCHELASTIC_RESTART_COUNT"] != "0"
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def save_or_die(run):
@@ -133,7 +135,11 @@ def save_or_die(run):
     if moment == "writing" and run.step == 4 and parallel.rank() == 0:
         files.os.replace = lambda *_: die()  # half-way: written, but not under its name
     save(run)
-loop._Run.save_if_due = save_or_die
+if again and os.environ["RANK"] == "0":
+    _, header = files.read_tensors(out + "/checkpoint.safetensors")
+    print("found step", json.loads(header["progress"])["step"], sorted(os.listdir(out)), flush=True)
+if not again:
+    loop._Run.save_if_due = save_or_die
 sys.exit(cli.main(sys.argv[2:]))
 """
 
@@ -151,23 +157,19 @@ def dies(tmp_path_factory) -> Path:
     return path
 
 
-def ended(done: subprocess.CompletedProcess[str], out: Path, step: int) -> None:
-    """The job failed, and its checkpoint is whole and of the step given."""
-    assert done.returncode != 0
-    _, header = read_tensors(out / "checkpoint.safetensors")
-    assert json.loads(header["progress"])["step"] == step
-
-
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith("llmbook train:")]
 
 
-def test_a_process_that_dies_ends_the_job_and_another_command_goes_on(dies, tmp_path):
+def test_a_process_that_dies_ends_the_job_and_the_next_command_goes_on(dies, tmp_path):
     done = torchrun(dies, "peer", *options(tmp_path))
-    ended(done, tmp_path, step=2)
+    assert done.returncode != 0
     (message,) = said(done)
     assert "step 4: another process of this run has ended" in message
     assert f"Last good checkpoint: step 2 in {tmp_path}" in message
+    _, header = read_tensors(tmp_path / "checkpoint.safetensors")
+    assert json.loads(header["progress"])["step"] == 2
+    assert not list(tmp_path.glob(".*.tmp"))
     done = torchrun("-m", "llmbook", *options(tmp_path), "--parallel", "fsdp")
     assert done.returncode == 0, done.stderr[-2000:]
     assert ", cpu, 2 processes\n" in done.stdout
@@ -176,8 +178,12 @@ def test_a_process_that_dies_ends_the_job_and_another_command_goes_on(dies, tmp_
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
-def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(dies, tmp_path):
-    done = torchrun(dies, "writing", *options(tmp_path))
-    ended(done, tmp_path, step=2)
-    assert (tmp_path / ".checkpoint.safetensors.tmp").exists()  # beside it, under no final name
-    assert len(said(done)) == 1
+def test_killed_while_it_writes_it_finds_the_checkpoint_before_and_goes_on(dies, tmp_path):
+    done = torchrun(dies, "writing", *options(tmp_path), restarts=1)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(said(done)) == 1  # of the process that was left
+    files = "['.checkpoint.safetensors.tmp', 'checkpoint.safetensors', 'log.jsonl']"
+    assert f"found step 2 {files}" in done.stdout
+    assert "nats per token after 6 steps" in done.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"checkpoint.safetensors", "log.jsonl", "model"}

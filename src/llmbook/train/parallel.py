@@ -39,7 +39,11 @@ def process_group(device: torch.device | str = "cpu") -> Iterator[torch.device]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # When torchrun starts everybody anew, the addresses of the dead still stand in its store.
+    store, number, n = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=number, world_size=n)
     before = signal.signal(signal.SIGTERM, _ended)
     try:
         yield device
