@@ -355,3 +355,13 @@ def test_sizes_drawn_at_random_run_forward_and_backward_or_are_refused(
     )
     assert used
     assert MLP(model.config)(torch.zeros(n_head * d_head)).shape == (n_head * d_head,)
+
+
+def test_new_weights_are_small_those_that_write_to_the_stream_smaller_and_biases_zero():
+    model = GPT(GPTConfig(97, 16, 8, 4, 128, mlp="gelu", bias=True, norm="layernorm"))
+    block = model.blocks[3]
+    assert block.attention.query.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    for layer in (block.attention.out, block.mlp.down):
+        assert layer.weight.std().item() == pytest.approx(0.02 / 4, rel=0.05)  # √(2 · 8) = 4
+    assert all(p.eq(0).all() for n, p in model.named_parameters() if n.endswith("bias"))
+    assert all(p.eq(1).all() for n, p in model.named_parameters() if n.endswith("norm.weight"))
