@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from llmbook.generate import Constraint
     from llmbook.models import GPT
     from llmbook.tokenizers import BPETokenizer
 
@@ -167,43 +168,75 @@ def add_generate_options(p: argparse.ArgumentParser) -> None:
     add("--temperature", type=float, default=0.8, help="0 takes the most probable token")
     add("--top-k", type=int, help="draw from the k most probable tokens only")
     add("--top-p", type=float, help="draw from the most probable tokens that hold this share")
+    add("--min-p", type=float, help="draw from tokens this many times as probable as the best")
+    add("--repetition-penalty", type=float, default=1.0, help="above 1: fewer tokens come again")
+    add("--stop", action="append", default=[], metavar="TEXT", help="end before it; repeatable")
+    add("--regex", metavar="PATTERN", help="the new text matches this regular expression")
+    add("--json-schema", metavar="FILE", help="the new text is JSON that this schema allows")
+    add("--beams", type=int, default=1, help="search with so many beams instead of drawing")
     add("--seed", type=int, help="of the draws (default: different each time)")
     add("--device", help="cpu, cuda or mps (default: the best at hand)")
 
 
 def generate_command(o: argparse.Namespace) -> int:
     """Print the prompt and, as they are drawn, the new tokens."""
-    import torch
-
     from llmbook import pick_device
-    from llmbook.generate import stream
+    from llmbook.generate import text_stream
 
+    if o.beams > 1 and (o.regex or o.json_schema or o.stop):
+        raise ValueError("--beams goes without --regex, --json-schema and --stop")
     model, tokenizer = _load(o.model)
     model = model.to(pick_device(o.device))
     prompt = sys.stdin.read() if o.prompt == "-" else o.prompt
-    ids = tokenizer.encode(prompt) or [tokenizer.end_of_text_id]
-    drawn: list[int] = []
-    shown = ""
+    constraint = _constraint(o, tokenizer)
     print(prompt, end="", flush=True)
-    for step in stream(
+    if o.beams > 1:
+        print(_best_beam(o, model, tokenizer, prompt))
+        return 0
+    for piece in text_stream(
         model,
-        torch.tensor([ids], device=model.device),
+        tokenizer,
+        prompt,
         max_new_tokens=o.max_new_tokens,
         temperature=o.temperature,
         top_k=o.top_k,
         top_p=o.top_p,
+        min_p=o.min_p,
+        repetition_penalty=o.repetition_penalty,
         seed=o.seed,
-        stop_id=tokenizer.end_of_text_id,
+        stop_text=o.stop,
+        constraint=constraint,
     ):
-        drawn.append(int(step))
-        if drawn[-1] == tokenizer.end_of_text_id:
-            break
-        # A character may be spread over several tokens: wait until it is whole.
-        text = tokenizer.decode(drawn).rstrip("\ufffd")
-        print(text[len(shown) :], end="", flush=True)
-        shown = text
+        print(piece, end="", flush=True)
     print()
     return 0
+
+
+def _constraint(o: argparse.Namespace, tokenizer: BPETokenizer) -> Constraint | None:
+    from llmbook.files import read_json
+    from llmbook.generate import Constraint
+
+    if o.regex and o.json_schema:
+        raise ValueError("give --regex or --json-schema, not both")
+    if o.json_schema:
+        return Constraint.json_schema(read_json(Path(o.json_schema)), tokenizer)
+    return Constraint.regex(o.regex, tokenizer) if o.regex else None
+
+
+def _best_beam(o: argparse.Namespace, model: GPT, tokenizer: BPETokenizer, prompt: str) -> str:
+    import torch
+
+    from llmbook.generate import beam_search
+
+    ids = tokenizer.encode(prompt) or [tokenizer.end_of_text_id]
+    beams = beam_search(
+        model,
+        torch.tensor([ids], device=model.device),
+        n_beams=o.beams,
+        max_new_tokens=o.max_new_tokens,
+        stop_id=tokenizer.end_of_text_id,
+    )
+    return tokenizer.decode(beams[0].ids[len(ids) :].tolist())
 
 
 def _load(name: str) -> tuple[GPT, BPETokenizer]:

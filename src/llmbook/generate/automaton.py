@@ -9,7 +9,7 @@ import numpy as np
 from llmbook.generate.regex import Alt, Chars, Node, Repeat, Seq
 
 DEAD = 0  # the state from which no text can match any more
-MAX_STATES = 200_000
+MAX_STATES = 100_000
 
 
 class NFA:

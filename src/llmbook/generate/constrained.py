@@ -111,8 +111,9 @@ class Constraint:
             if not len(alive):
                 break
         tokens = np.flatnonzero(reached)
-        needed = {int(s): self._needed(s) for s in np.unique(reached)}
-        return tokens, reached[tokens], np.array([needed[s] for s in reached[tokens].tolist()])
+        after = reached[tokens].tolist()
+        needed = {state: self._needed(state) for state in set(after)}
+        return tokens, reached[tokens], np.array([needed[state] for state in after])
 
 
 def _tokens_to_end(nfa: NFA, vocabulary: Collection[bytes]) -> list[float]:

@@ -6,12 +6,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llmbook.generate.regex import Alt, Chars, Node, Repeat, Seq, complement, literal, parse
+from llmbook.generate.regex import (
+    EMPTY,
+    NOTHING,
+    Alt,
+    Chars,
+    Node,
+    Repeat,
+    Seq,
+    complement,
+    literal,
+    parse,
+)
 
 DEPTH = 3
 """How often a schema may refer to itself, and how deep values nest that it leaves open."""
 
-NOTHING = Alt(())
 _ANNOTATIONS = {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     *("$schema", "$id", "$comment", "$defs", "definitions"),
@@ -52,7 +62,10 @@ def schema_node(schema: Any, depth: int = DEPTH) -> Node:
     Source: JSON Schema 2020-12; as a regular expression: Willard and Louf 2023, section 4.
     Taught in chapter 14.
     """
-    node = _Reader(schema).node(schema, depth)
+    try:
+        node = _Reader(schema).node(schema, depth)
+    except (TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise ValueError(f"the JSON schema is malformed: {error}") from error
     if node == NOTHING:
         raise ValueError(f"the JSON schema allows no value that nests up to {depth} deep")
     return node
@@ -73,6 +86,7 @@ class _Reader:
         if not isinstance(schema, Mapping):
             raise ValueError(f"{schema!r} in the JSON schema is no schema: give an object or true")
         keys = set(schema) - _ANNOTATIONS
+        _refuse_others(keys, {"type", "$ref", "anyOf", "const", "enum"}.union(*_KEYS.values()))
         for key, read in (("$ref", self._ref), ("anyOf", self._any_of)):
             if key in keys:
                 _refuse_others(keys, {key})
@@ -109,9 +123,11 @@ class _Reader:
         _refuse_others(set(schema) & {"pattern", "minLength", "maxLength"}, {"pattern"})
         pattern = schema["pattern"]
         anything = Repeat(CHARACTER, 0, None)
-        before = Seq() if pattern.startswith("^") else anything
-        after = Seq() if pattern.endswith("$") and not pattern.endswith("\\$") else anything
-        core = parse(pattern[before == Seq() : len(pattern) - (after == Seq())])
+        before = EMPTY if pattern.startswith("^") else anything
+        body = pattern.removeprefix("^").removesuffix("$")
+        escapes = len(body) - len(body.rstrip("\\"))  # an odd one makes the $ a dollar
+        after = EMPTY if pattern.endswith("$") and escapes % 2 == 0 else anything
+        core = parse(body if after == EMPTY else pattern.removeprefix("^"))
         return _seq(literal('"'), before, _escaped(core), after, literal('"'))
 
     def _integer(self, schema: Mapping[str, Any], depth: int) -> Node:
@@ -180,7 +196,7 @@ def _spelled(value: Any) -> Node:
 def _listed(item: Node, low: int, high: int | None) -> Node:
     """From low to high items, with commas between them."""
     if item == NOTHING or high == 0:
-        return NOTHING if low else Seq()
+        return NOTHING if low else EMPTY
     more = Repeat(_seq(literal(", "), item), max(low, 1) - 1, None if high is None else high - 1)
     return Repeat(_seq(item, more), min(low, 1), 1)
 
@@ -193,7 +209,7 @@ def _some(pairs: list[tuple[Node, bool]]) -> Node:
         choices.append(_seq(first, *rest))
         if required:
             return _alt(*choices)
-    return _alt(Seq(), *choices)
+    return _alt(EMPTY, *choices)
 
 
 def _seq(*parts: Node) -> Node:

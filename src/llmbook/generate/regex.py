@@ -41,6 +41,7 @@ class Repeat:
 
 
 Node = Chars | Seq | Alt | Repeat
+EMPTY, NOTHING = Seq(), Alt(())
 
 
 def union(ranges: list[Range]) -> tuple[Range, ...]:
@@ -90,7 +91,10 @@ def parse(pattern: str) -> Node:
 
     Source: Thompson 1968. Taught in chapter 14.
     """
-    return _Parser(pattern).whole()
+    try:
+        return _Parser(pattern).whole()
+    except RecursionError:
+        raise ValueError("the pattern's groups are nested too deeply") from None
 
 
 class _Parser:
@@ -114,7 +118,8 @@ class _Parser:
     def _sequence(self) -> Node:
         parts: list[Node] = []
         while self._peek() not in ("", "|", ")"):
-            parts.append(self._repeated(self._atom()))
+            part = self._repeated(self._atom())
+            parts += [part] if part != EMPTY else []
         return parts[0] if len(parts) == 1 else Seq(tuple(parts))
 
     def _atom(self) -> Node:
@@ -145,7 +150,7 @@ class _Parser:
             return node
         if self._peek() in ("*", "+", "?", "{"):
             raise self._error(f"{self._peek()} after a repeat (lazy, possessive or doubled)")
-        return Repeat(node, low, high)
+        return Repeat(node, low, high) if node != EMPTY else EMPTY
 
     def _bounds(self) -> tuple[int, int | None]:
         inside, closed, _ = self.text[self.at :].partition("}")
