@@ -39,7 +39,7 @@ SHAPES = {
 """Name → sizes, batch, and how many times faster ours is meant to be."""
 
 
-def measure(shapes: dict[str, Any] = SHAPES, rounds: int = 5) -> dict[str, Any]:
+def measure(shapes: dict[str, Any] = SHAPES, rounds: int = 3) -> dict[str, Any]:
     """For each shape: as written against as written, and ours through torch.compile."""
     import transformers
 
