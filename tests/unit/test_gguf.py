@@ -63,6 +63,8 @@ def write_llama(path, model, tokenizer, kind="F32", changes=None):
     writer.add_token_merges([f"{names[a]} {names[b]}" for a, b in tokenizer.merges])
     writer.add_eos_token_id(tokenizer.end_of_text_id)
     for key, value in (changes or {}).items():
+        for part in writer.kv_data:
+            part.pop(key, None)
         writer.add_uint32(key, value) if isinstance(value, int) else writer.add_string(key, value)
     theirs = gguf_names(config.n_layer)
     for name, tensor in model.state_dict().items():
@@ -264,6 +266,16 @@ def test_a_file_that_lies_is_refused_in_a_sentence(content, message, tmp_path):
         ({"llama.expert_count": 8}, "llama.expert_count, which GPT does not have"),
         ({"llama.rope.dimension_count": 8}, "RoPE turns 8 of 16"),
         ({"llama.rope.scaling.type": "yarn"}, "'yarn' is not supported"),
+        ({"llama.context_length": 2**24}, "a context of 16,777,216 is over"),
+        ({"llama.context_length": 2**22, "llama.attention.head_count": 2}, "heads of width 48"),
+        ({"llama.block_count": 99}, "99 layers of width 96 do not fit"),
+        ({"llama.embedding_length": 192}, "embedding of shape .269, 96."),
+        ({"llama.attention.head_count_kv": 3}, "attn_k.weight has 32 rows and needs 48"),
+        ({"llama.attention.head_count_kv": 1}, "attn_k.weight has 32 rows and needs 16"),
+        ({"llama.attention.layer_norm_rms_epsilon": "x"}, "could not convert"),
+        ({"general.architecture": "qwen2"}, "its architecture is 'qwen2'"),
+        ({"tokenizer.ggml.model": "llama"}, "its tokenizer cannot be read"),
+        ({"tokenizer.ggml.tokens": "abc"}, "its tokenizer cannot be read"),
     ],
 )
 def test_variants_that_the_model_does_not_have_are_refused(changes, message, tokenizer, tmp_path):

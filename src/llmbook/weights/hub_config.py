@@ -7,7 +7,9 @@ from typing import Any
 from llmbook.config import GPTConfig, RopeScaling
 
 MAX_CONTEXT = 1 << 22
-"""Longer contexts are refused: the table of rotations alone would fill the memory."""
+"""Longer contexts are refused."""
+MAX_ROTATIONS = 1 << 27
+"""Most numbers in RoPE's tables, positions times head width: more would fill the memory."""
 
 
 def to_hub_config(config: GPTConfig, end_of_text_id: int | None) -> dict[str, Any]:
@@ -51,11 +53,21 @@ def from_hub_config(document: dict[str, Any]) -> GPTConfig:
         raise ValueError(f"config.json lacks {error.args[0]!r}") from None
     except (TypeError, AttributeError) as error:
         raise ValueError(f"config.json has a value of the wrong kind: {error}") from None
-    if config.context_length > MAX_CONTEXT:
-        raise ValueError(
-            f"config.json: a context of {config.context_length:,} is over {MAX_CONTEXT:,}"
-        )
+    try:
+        refuse_long_context(config)
+    except ValueError as error:
+        raise ValueError(f"config.json: {error}") from None
     return config
+
+
+def refuse_long_context(config: GPTConfig) -> None:
+    """Raise ValueError where tables of positions alone would fill the memory."""
+    turned = config.d_head if config.position == "rope" else 0
+    if config.context_length > MAX_CONTEXT or config.context_length * turned > MAX_ROTATIONS:
+        raise ValueError(
+            f"a context of {config.context_length:,} is over {MAX_CONTEXT:,}, or over "
+            f"{MAX_ROTATIONS:,} with heads of width {turned:,}"
+        )
 
 
 def _is_llama(config: GPTConfig) -> bool:

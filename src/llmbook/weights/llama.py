@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from llmbook.weights.build import fill
 from llmbook.weights.gguf import GGUFFile, GGUFTensor, read_gguf
 from llmbook.weights.gguf_blocks import Q41
 from llmbook.weights.hub import find_folder, load_hub_folder
-from llmbook.weights.hub_config import MAX_CONTEXT
+from llmbook.weights.hub_config import refuse_long_context
 from llmbook.weights.names import gguf_names
 
 _NOT_SUPPORTED = (
@@ -58,16 +59,14 @@ def load_gguf(path: str | Path) -> tuple[GPT, BPETokenizer]:
 
     Taught in chapter 17.
     """
-    file = read_gguf(path)
+    file, config = _read_llama(path)
     try:
-        config, tokenizer = gguf_config(file), gguf_tokenizer(file.metadata)
-    except KeyError as error:
-        raise ValueError(f"{path}: its metadata lack {error.args[0]!r}") from None
-    except (TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path}: {str(error)[:300]}") from None
+        tokenizer = gguf_tokenizer(file.metadata)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: its tokenizer cannot be read ({str(error)[:300]})") from None
     tensors = {}
-    for name, tensor in _our_tensors(file, config):
-        numbers, order = tensor.dequantize(), half_split_rows(name, config)
+    for name, tensor, order in _our_tensors(path, file, config):
+        numbers = tensor.dequantize()
         tensors[name] = numbers if order is None else numbers[order]
     return fill(lambda: GPT(config), tensors, path), tokenizer
 
@@ -80,13 +79,11 @@ def load_gguf_blocks(path: str | Path) -> dict[str, Q41]:
     Raises:
         FileNotFoundError, ValueError: as `load_gguf`.
     """
-    file = read_gguf(path)
-    config, found = gguf_config(file), {}
-    for name, tensor in _our_tensors(file, config):
-        if tensor.kind == "Q4_1":
-            order = half_split_rows(name, config)
-            found[name] = tensor.blocks if order is None else tensor.blocks.rows(order)
-    return found
+    return {
+        name: tensor.blocks if order is None else tensor.blocks.rows(order)
+        for name, tensor, order in _our_tensors(path, *_read_llama(path))
+        if tensor.kind == "Q4_1"
+    }
 
 
 def half_split_rows(name: str, config: GPTConfig) -> Tensor | None:
@@ -138,10 +135,11 @@ def gguf_config(file: GGUFFile) -> GPTConfig:
     widths = {meta.get(f"llama.attention.{n}_length", config.d_head) for n in ("key", "value")}
     if turned != config.d_head or widths != {config.d_head}:
         raise ValueError(f"its heads are {widths} wide and RoPE turns {turned} of {config.d_head}")
-    if config.context_length > MAX_CONTEXT or config.n_layer > len(file.tensors):
+    refuse_long_context(config)
+    if config.n_layer > len(file.tensors) or sizes[1:] != (config.d_model,):
         raise ValueError(
-            f"a context of {config.context_length:,} and {config.n_layer:,} layers do not fit "
-            f"{MAX_CONTEXT:,} and {len(file.tensors)} tensors"
+            f"{config.n_layer:,} layers of width {config.d_model:,} do not fit its "
+            f"{len(file.tensors)} tensors and an embedding of shape {sizes}"
         )
     return config
 
@@ -172,13 +170,28 @@ def gguf_tokenizer(metadata: dict[str, Any]) -> BPETokenizer:
     )
 
 
-def _our_tensors(file: GGUFFile, config: GPTConfig) -> list[tuple[str, GGUFTensor]]:
+def _read_llama(path: str | Path) -> tuple[GGUFFile, GPTConfig]:
+    file = read_gguf(path)
+    try:
+        return file, gguf_config(file)
+    except KeyError as error:
+        raise ValueError(f"{path}: it lacks {error.args[0]!r}") from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: {str(error)[:300]}") from None
+
+
+def _our_tensors(
+    path: str | Path, file: GGUFFile, config: GPTConfig
+) -> Iterator[tuple[str, GGUFTensor, Tensor | None]]:
+    """Our name of each tensor, the tensor, and the order of its rows where it is another."""
     ours = {theirs: name for name, theirs in gguf_names(config.n_layer).items()}
-    found = []
     for stored, tensor in file.tensors.items():
         module, _, kind = stored.rpartition(".")
-        found.append((f"{ours.get(module, module)}.{kind}", tensor))
-    return found
+        name = f"{ours.get(module, module)}.{kind}"
+        order = half_split_rows(name, config)
+        if order is not None and len(order) != tensor.shape[0]:
+            raise ValueError(f"{path}: {stored} has {tensor.shape[0]} rows and needs {len(order)}")
+        yield name, tensor, order
 
 
 def _scaling(metadata: dict[str, Any]) -> RopeScaling | None:
