@@ -365,3 +365,10 @@ def test_new_weights_are_small_those_that_write_to_the_stream_smaller_and_biases
         assert layer.weight.std().item() == pytest.approx(0.02 / 4, rel=0.05)  # √(2 · 8) = 4
     assert all(p.eq(0).all() for n, p in model.named_parameters() if n.endswith("bias"))
     assert all(p.eq(1).all() for n, p in model.named_parameters() if n.endswith("norm.weight"))
+
+
+@pytest.mark.parametrize("capacity", [5, 70, 132, 133, 200])
+def test_a_cache_with_a_window_never_takes_more_room_than_it_was_allowed(capacity):
+    config = GPTConfig(**SIZES)
+    cache = LayerCache(1, config, torch.device("cpu"), torch.float32, capacity, window=5)
+    assert cache.keys.shape[2] == min(capacity, 5 + 2 * 64)
