@@ -83,6 +83,13 @@ def _mle_add_one(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
     return {(v, w): (n + 1) / (context[v] + size) for (v, w), n in pairs.items()}
 
 
+def _mle_nested(sentences: list[list[str]]) -> dict[str, dict[str, float]]:
+    nested: dict[str, dict[str, float]] = {}
+    for (v, w), p in bigram_mle(sentences).items():
+        nested.setdefault(v, {})[w] = p
+    return nested
+
+
 _WORDS = "the a dog cat bird sees hears small old and".split()
 
 
@@ -163,6 +170,12 @@ _BIGRAM_MLE = Exercise(
             _mle_types,
             "You divide by how many *different* words follow v. Each occurrence counts: divide by "
             "how often v was followed by anything.",
+        ),
+        Misconception(
+            "nested",
+            _mle_nested,
+            "The numbers may be right, but you return a dictionary of dictionaries. Asked is one "
+            "dictionary, and its keys are the pairs: `answer[v, w]`.",
         ),
         Misconception(
             "add_one",
@@ -248,6 +261,10 @@ def _ppl_cross_entropy(probabilities: list[float], n_units: int) -> float:
 def _ppl_underflow(probabilities: list[float], n_units: int) -> float:
     product = math.prod(probabilities)
     return math.inf if product == 0 else float(product ** (-1 / n_units))
+
+
+def _ppl_log_of_zero(probabilities: list[float], n_units: int) -> float:
+    return math.exp(-sum(math.log(p) for p in probabilities) / n_units)
 
 
 def _ppl_skips_zeros(probabilities: list[float], n_units: int) -> float:
@@ -343,6 +360,12 @@ _PERPLEXITY = Exercise(
             _ppl_underflow,
             "Right for short texts. A product of two thousand probabilities is smaller than any "
             "number the computer has, becomes 0, and you report infinity. Add logarithms instead.",
+        ),
+        Misconception(
+            "log_of_zero",
+            _ppl_log_of_zero,
+            "Right until a probability is 0: `math.log(0)` raises an error. What happened was "
+            "ruled out, so the surprise is infinite: return `math.inf`.",
         ),
         Misconception(
             "skips_zeros",
@@ -621,6 +644,25 @@ def _kn_negative(tokens: list[str], discount: float, previous: str, word: str) -
     return found - (discount / total if total and not pairs[previous, word] else 0)
 
 
+def _kn_last_token(tokens: list[str], discount: float, previous: str, word: str) -> float:
+    pairs = Counter(_pairs(tokens))
+    below = sum(w == word for _, w in pairs) / len(pairs)
+    total = tokens.count(previous)
+    if total == 0:
+        return below
+    followers = sum(v == previous for v, _ in pairs)
+    return max(pairs[previous, word] - discount, 0) / total + discount * followers / total * below
+
+
+def _kn_divides_by_zero(tokens: list[str], discount: float, previous: str, word: str) -> float:
+    pairs = Counter(_pairs(tokens))
+    total = sum(n for (v, _), n in pairs.items() if v == previous)
+    seen = max(pairs[previous, word] - discount, 0) / total
+    followers = sum(v == previous for v, _ in pairs)
+    below = sum(w == word for _, w in pairs) / len(pairs)
+    return seen + discount * followers / total * below
+
+
 _KN_TEXT = "a rose is a rose is a tulip".split()
 
 
@@ -708,6 +750,18 @@ _KNESER_NEY = Exercise(
             _kn_unknown_zero,
             "After an unknown context you return 0. Nothing is known about the context, but "
             "something about the word: return its continuation probability.",
+        ),
+        Misconception(
+            "last_token",
+            _kn_last_token,
+            "You count how often the context *occurs*. The last word of the text occurs once more "
+            "than anything follows it. Count the pairs that begin with the context.",
+        ),
+        Misconception(
+            "divides_by_zero",
+            _kn_divides_by_zero,
+            "After a context that nothing follows you divide by 0. There the continuation "
+            "probability alone is the answer: return it before dividing.",
         ),
         Misconception(
             "negative",
