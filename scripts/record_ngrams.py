@@ -1,4 +1,4 @@
-"""What chapter 4 replays (`make ngrams`): counting against more text, and against the shipped model.
+"""What chapter 4 replays (`make ngrams`): counting against more text, and against the network.
 
     python scripts/record_ngrams.py             # both records, about half an hour on one core
     python scripts/record_ngrams.py scaling     # results/ngram_scaling.json
