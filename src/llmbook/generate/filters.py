@@ -34,30 +34,15 @@ class Sampling:
     min_p: float | None = None
 
     def __post_init__(self) -> None:
-        for ok, message in (
-            (
-                math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0,
-                f"repetition_penalty={self.repetition_penalty}: give a positive number, 1 for none",
-            ),
-            (
-                math.isfinite(self.temperature) and self.temperature >= 0,
-                f"temperature={self.temperature}: give 0 (greedy) or a positive number",
-            ),
-            (
-                self.top_k is None or self.top_k >= 1,
-                f"top_k={self.top_k}: give at least 1, or None to keep every token",
-            ),
-            (
-                self.top_p is None or 0 < self.top_p <= 1,
-                f"top_p={self.top_p}: give a share above 0 and up to 1",
-            ),
-            (
-                self.min_p is None or 0 <= self.min_p <= 1,
-                f"min_p={self.min_p}: give a share from 0 to 1",
-            ),
+        for name, fits, remedy in (
+            ("repetition_penalty", 0 < self.repetition_penalty < math.inf, "a positive number"),
+            ("temperature", 0 <= self.temperature < math.inf, "0 (greedy) or a positive number"),
+            ("top_k", self.top_k is None or self.top_k >= 1, "at least 1, or None for every token"),
+            ("top_p", self.top_p is None or 0 < self.top_p <= 1, "a share above 0 and up to 1"),
+            ("min_p", self.min_p is None or 0 <= self.min_p <= 1, "a share from 0 to 1"),
         ):
-            if not ok:
-                raise ValueError(message)
+            if not fits:
+                raise ValueError(f"{name}={getattr(self, name)}: give {remedy}")
 
 
 def adjusted(

@@ -26,12 +26,16 @@ _ANNOTATIONS = {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     *("$schema", "$id", "$comment", "$defs", "definitions"),
 }
-_KEYS = {
+_INTEGER = r"-?(0|[1-9]\d{0,14})"  # up to 15 digits: a double holds them exactly
+_PLAIN = {
+    "integer": parse(_INTEGER),
+    "number": parse(_INTEGER + r"(\.\d{1,15})?([eE][+-]?\d{1,2})?"),
+    "boolean": parse("true|false"),
+    "null": parse("null"),
+}
+_KEYS: dict[str, set[str]] = {
+    **{plain: set() for plain in _PLAIN},
     "string": {"minLength", "maxLength", "pattern"},
-    "integer": set[str](),
-    "number": set[str](),
-    "boolean": set[str](),
-    "null": set[str](),
     "array": {"items", "minItems", "maxItems"},
     "object": {"properties", "required", "additionalProperties"},
 }
@@ -39,8 +43,6 @@ _TYPES: dict[type, str] = {
     **{str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"},
     **{list: "array", dict: "object"},
 }
-_INTEGER = r"-?(0|[1-9]\d{0,14})"  # up to 15 digits: a double holds them exactly
-_NUMBER = _INTEGER + r"(\.\d{1,15})?([eE][+-]?\d{1,2})?"
 
 
 def schema_node(schema: Any, depth: int = DEPTH) -> Node:
@@ -99,7 +101,8 @@ class _Reader:
         if not types or not all(isinstance(t, str) and t in _KEYS for t in types):
             raise ValueError(f"type={types!r} in the JSON schema: give one of {sorted(_KEYS)}")
         _refuse_others(keys, {"type"}.union(*(_KEYS[t] for t in types)))
-        return _alt(*(getattr(self, f"_{t}")(schema, depth) for t in types))
+        long = {"string": self._string, "array": self._array, "object": self._object}
+        return _alt(*(_PLAIN[t] if t in _PLAIN else long[t](schema, depth) for t in types))
 
     def _ref(self, schema: Mapping[str, Any], depth: int) -> Node:
         found = self.root
@@ -129,18 +132,6 @@ class _Reader:
         after = EMPTY if pattern.endswith("$") and escapes % 2 == 0 else anything
         core = parse(body if after == EMPTY else pattern.removeprefix("^"))
         return _seq(literal('"'), before, _escaped(core), after, literal('"'))
-
-    def _integer(self, schema: Mapping[str, Any], depth: int) -> Node:
-        return parse(_INTEGER)
-
-    def _number(self, schema: Mapping[str, Any], depth: int) -> Node:
-        return parse(_NUMBER)
-
-    def _boolean(self, schema: Mapping[str, Any], depth: int) -> Node:
-        return _alt(literal("true"), literal("false"))
-
-    def _null(self, schema: Mapping[str, Any], depth: int) -> Node:
-        return literal("null")
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> Node:
         low, high = _bounds(schema, "minItems", "maxItems")

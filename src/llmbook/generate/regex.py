@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import string
 from dataclasses import dataclass
 
 Range = tuple[int, int]
@@ -186,19 +187,16 @@ class _Parser:
         char = self._next()
         if char != "\\":
             return ((ord(char), ord(char)),)
-        char = self._next()
+        char, code = self._next(), -1
         if char in _CLASSES:
             return _CLASSES[char]
-        code = _CONTROLS.get(char, ord(char) if char else -1)
         if char in _HEX_DIGITS:
             digits = self.text[self.at : self.at + _HEX_DIGITS[char]]
             self.at += len(digits)
-            is_hex = len(digits) == _HEX_DIGITS[char] and all(
-                d in "0123456789abcdefABCDEF" for d in digits
-            )
-            code = int(digits, 16) if is_hex else -1
-        elif char not in _CONTROLS and (char.isalnum() or not char):
-            code = -1
+            if len(digits) == _HEX_DIGITS[char] and set(digits) <= set(string.hexdigits):
+                code = int(digits, 16)
+        elif char in _CONTROLS or (char and not char.isalnum()):
+            code = _CONTROLS.get(char, ord(char))
         if not 0 <= code <= MAX_CODE_POINT or SURROGATES[0] <= code <= SURROGATES[1]:
             raise self._error(f"the escape \\{char}")
         return ((code, code),)

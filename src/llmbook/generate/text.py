@@ -35,7 +35,7 @@ def text_stream(
     if not all(stop_text):
         raise ValueError("a stop string is empty: give each at least one character")
     ids = tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
-    special = {"": tokenizer.end_of_text_id, **tokenizer.special}.values()
+    special = set(tokenizer.special.values())
     settings = {"stop_id": tokenizer.end_of_text_id, **settings}
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     held = ""
