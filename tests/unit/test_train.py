@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import random
 
 import numpy as np
 import pytest
 import torch
+from mutations import damaged_bytes
 from safetensors.torch import save
 
 from llmbook.config import GPTConfig
@@ -251,6 +253,28 @@ def test_a_checkpoint_older_than_a_setting_goes_on(tmp_path):
     resumed = build()
     train(resumed, TOKENS, config=run, out_dir=tmp_path, progress=False)
     assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_runs_resumed_from_damaged_checkpoints_say_what_to_do(tmp_path):
+    config, run = GPTConfig(29, 7, 1, 2, 8), TrainConfig(steps=2, batch_size=2, optimizer="muon")
+    train(build(config), TOKENS, config=run, out_dir=tmp_path, progress=False)
+    path, log = tmp_path / "checkpoint.safetensors", (tmp_path / "log.jsonl").read_text()
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    place, refused = content.index(b"progress"), 0
+    for seed in range(300):
+        chance = random.Random(seed)
+        damaged = damaged_bytes(content, chance, header)
+        if seed % 2:  # a letter of the progress, so that the header is still read
+            at = chance.randrange(place, header)
+            damaged = content[:at] + bytes([chance.randrange(32, 127)]) + content[at + 1 :]
+        path.write_bytes(damaged)
+        (tmp_path / "log.jsonl").write_text(log)
+        try:
+            train(build(config), TOKENS, config=run, out_dir=tmp_path, progress=False)
+        except (ValueError, FloatingPointError):
+            refused += 1
+    assert refused > 150
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])

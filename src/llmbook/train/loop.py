@@ -180,12 +180,14 @@ class _Run:
             raise ValueError(f"{path} is not seen by every process: put it on a disk they share")
         if there:
             progress = load_checkpoint(path, self.model, self.optimizers)
-            if not _agree(progress.get("settings"), self._settings()):
+            step, place = progress.get("step"), progress.get("batches")
+            ours = _agree(progress.get("settings"), self._settings())
+            if not (ours and isinstance(step, int) and isinstance(place, dict)):
                 raise ValueError(
                     f"{path} was written with other settings: use another out_dir, or delete it"
                 )
-            self.step = self.saved_step = progress["step"]
-            self.batches.load_state_dict(progress["batches"])
+            self.batches.load_state_dict(place)
+            self.step = self.saved_step = step
             self.history = read_log(log)[: self.step]
         processes.total(0, self.device)  # everybody has read before anybody writes
         if processes.rank() == 0 and log.exists():
