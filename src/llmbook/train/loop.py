@@ -142,7 +142,7 @@ class _Run:
         loss, n_tokens = self._backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         grad_norm = float(processes.whole(norm))
-        norms = [record["grad_norm"] for record in self.history]
+        norms = [record["grad_norm"] for record in self.history[-5:]]
         rate = self.config.learning_rate
         refuse_nan(self.step + 1, loss, grad_norm, norms, rate, self.where()[1])
         lr = learning_rate_at(self.step, self.config)

@@ -25,7 +25,7 @@ def refuse_nan(
     """
     if math.isfinite(loss) and math.isfinite(grad_norm):
         return
-    recent = [round(norm, 3) for norm in norms[-5:]]
+    recent = [round(norm, 3) for norm in norms]
     raise FloatingPointError(
         f"step {step}: the loss is {loss} and the gradient's norm {grad_norm} "
         f"(norms before: {recent}). Lower learning_rate={rate} or "
