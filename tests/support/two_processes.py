@@ -61,7 +61,7 @@ def plain(parallel=None, out_dir=None, on_step=None, model=None, **changes):
 
 def packed(parallel=None):
     """Rows with unequal numbers of targets, in accumulated batches."""
-    model, starts = decoder(), [0, 3, 40, 45, 101, 300, 311, 500]
+    model, starts = decoder(window=3), [0, 3, 40, 45, 101, 300, 311, 500]
     run = TrainConfig(**{**vars(RUN), "grad_accumulation": 2})
     rows = PackedBatches(TOKENS, starts, 7, 4)
     history = fit(model, rows, packed_lm, run, count=count_targets, parallel=parallel,

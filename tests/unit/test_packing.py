@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from llmbook import cli
 from llmbook.config import GPTConfig
 from llmbook.datasets import (
     IGNORE,
@@ -24,7 +25,7 @@ from llmbook.datasets import (
 )
 from llmbook.models import GPT
 from llmbook.objectives import count_targets, packed_lm, sequence_loss
-from llmbook.train import TrainConfig, fit
+from llmbook.train import TrainConfig, fit, read_log
 
 T, B, V = 11, 3, 29
 LENGTHS = [5, 2, 30, 1, 0, 7, 12, 3, 3, 23, 2, 4]
@@ -328,3 +329,18 @@ def test_a_file_is_written_and_read_in_less_memory_than_it_takes(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.stdout == "bounded\n", done.stderr[-2000:]
+
+
+def test_the_train_command_reads_token_files(tmp_path, capsys):
+    path, out = tmp_path / "tokens.bin", tmp_path / "run"
+    write_token_file(path, [TOKENS] * 9, 4096)
+    sizes = ["--preset", "tiny", "--context-length", "8", "--steps", "2", "--quiet"]
+    command = ["train", "--out", str(out), "--tokens", str(path), *sizes]
+    assert cli.main([*command, "--grad-accumulation", "2"]) == 0
+    assert f"{9 * len(TOKENS) * 19 // 20 + 1:,} tokens" in capsys.readouterr().out
+    assert len(read_log(out / "log.jsonl")) == 2
+    assert cli.main([*command, "--source", "austen"]) == 2
+    assert "give one of --text, --tokens and --source" in capsys.readouterr().err
+    write_token_file(path, [[5000] * 99], 65_536)
+    assert cli.main(command) == 2
+    assert "token id 5000 is outside the book's vocabulary of 4,096" in capsys.readouterr().err

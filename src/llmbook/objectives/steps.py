@@ -33,8 +33,8 @@ def causal_lm(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 def packed_lm(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """Next-token loss of rows that hold several documents (`llmbook.datasets.PackedBatches`)."""
-    window = getattr(getattr(model, "config", None), "window", None)
-    mask = packed_mask(batch["documents"], window)
+    config = getattr(getattr(model, "module", model), "config", None)  # DDP wraps the model
+    mask = packed_mask(batch["documents"], getattr(config, "window", None))
     return sequence_loss(
         model(batch["ids"], mask=mask, positions=batch["positions"]), batch["targets"]
     )
