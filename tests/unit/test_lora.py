@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import random
 
 import numpy as np
 import pytest
 import torch
+from mutations import damaged_bytes
 from safetensors.torch import save_file
 from torch import nn
 
@@ -24,6 +26,7 @@ from llmbook.lora import (
     unmerge_lora,
 )
 from llmbook.models import BERT, GPT, Seq2Seq
+from llmbook.quantize import quantize
 from llmbook.train import TrainConfig, train
 
 ALL = ("query", "key", "value", "out", "up", "gate", "down")
@@ -54,20 +57,6 @@ def trained(model: nn.Module, rank: int = 3, **options) -> nn.Module:
         with torch.no_grad():
             layer.lora_b.copy_(torch.randn(layer.lora_b.shape, generator=generator) / 3)
     return model
-
-
-class Quantised(nn.Module):
-    """A layer of whole numbers and one scale per row, as a quantiser would leave it."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        scale = linear.weight.detach().abs().amax(1, keepdim=True) / 127
-        self.register_buffer("scale", scale)
-        self.register_buffer("whole", (linear.weight.detach() / scale).round().to(torch.int8))
-
-    def forward(self, x):
-        return x @ (self.whole.float() * self.scale).T
 
 
 def test_an_adapter_by_hand():
@@ -146,16 +135,18 @@ def test_a_run_with_adapters_resumes(tmp_path):
         assert torch.equal(one, other)
 
 
-def test_a_quantised_layer_is_adapted_and_refuses_to_be_merged():
-    model = build()
-    for block in model.blocks:
-        block.attention.query = Quantised(block.attention.query)
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_quantised_model_is_adapted_trained_and_refuses_to_be_merged(bits):
+    model = quantize(build(), bits=bits, group_size=4)
     before = logits(model)
-    trained(model, targets=["query"])
-    assert (logits(model) - before).abs().max() > 1e-3
-    model(IDS).sum().backward()
-    assert all(p.grad is not None for p in lora_parameters(model))
-    with pytest.raises(ValueError, match="a Quantised without a floating-point weight"):
+    assert torch.equal(logits(apply_lora(model, rank=3, targets=ALL)), before)
+    tokens = np.random.default_rng(0).integers(0, 29, 500).astype(np.uint16)
+    codes = {n: t.clone() for n, t in model.state_dict().items() if "lora" not in n}
+    run = TrainConfig(steps=30, batch_size=3, learning_rate=3e-2, warmup_steps=1)
+    history = train(model, tokens[:12], config=run, progress=False)
+    assert history[-1]["loss"] < history[0]["loss"] - 0.1
+    assert all(torch.equal(model.state_dict()[n], t) for n, t in codes.items())
+    with pytest.raises(ValueError, match="a QuantisedLinear without a floating-point weight"):
         merge_lora(model)
 
 
@@ -217,6 +208,25 @@ def test_adapters_of_odd_shapes_are_refused(tmp_path, a, b):
               metadata={"format": "llmbook.lora", "base": "GPT", "layers": layers})  # fmt: skip
     with pytest.raises(ValueError, match="does not fit"):
         load_lora(build(), path)
+
+
+def test_damaged_adapters_are_refused_or_harmless(tmp_path):
+    path = tmp_path / "adapter.safetensors"
+    save_lora(trained(build()), path)
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    model, refused = build(), 0
+    for seed in range(2000):
+        path.write_bytes(damaged_bytes(content, random.Random(seed), header))
+        try:
+            load_lora(model, path)
+        except ValueError:
+            refused += 1  # and the model is as it was
+        else:
+            logits(model)
+            model = build()
+    assert not list(adapters(model))
+    assert 1000 < refused < 2000
 
 
 def test_refusals_name_the_remedy():
