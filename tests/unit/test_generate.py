@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from llmbook.config import GPTConfig, Seq2SeqConfig
 from llmbook.generate import (
+    Reader,
     generate,
     keep_top_k,
     keep_top_p,
@@ -148,6 +149,21 @@ def test_a_row_s_own_seed_gives_the_same_draws_beside_any_neighbour(model):
     assert a.tolist() == b.flip(0).tolist()
     one = generate(model, PROMPT[:1], max_new_tokens=9, seed=4)
     assert a[:1].tolist() == one.tolist()
+
+
+@torch.no_grad()
+def test_a_reader_reads_only_what_is_new_and_takes_back_what_it_is_told(model):
+    read = Reader(model)
+    text = torch.tensor([[3, 1, 4, 1, 5, 9, 2]])
+    whole = model(text)
+    for end, last in ((3, 1), (5, 2), (5, 2), (7, 1), (7, 7), (4, 4)):
+        torch.testing.assert_close(read(text[:, :end], last), whole[:, end - last : end])
+        assert read.cache.length == end
+        read.rewind(end - 1)
+        assert read.cache.length == end - 1
+    read.reorder(torch.tensor([0, 0, 0]))
+    torch.testing.assert_close(read(text.expand(3, -1)), whole[:, -1:].expand(3, -1, -1))
+    assert Reader(copy.deepcopy(model).bfloat16())(text).dtype == torch.float32
 
 
 def test_greedy_text_uses_no_random_numbers(model):

@@ -68,7 +68,7 @@ def beam_search(
     log_p[0] = 0.0  # they are the same as yet, so that one counts
     ended: list[Beam] = []
     for n_new in range(1, max_new_tokens + 1):
-        total = log_p[:, None] + read(ids)[:, -1].float().log_softmax(dim=-1)  # (beams, V)
+        total = log_p[:, None] + read(ids)[:, -1].log_softmax(dim=-1)  # (beams, V)
         log_p, rows, tokens = _best(total, 2 * n_beams)
         texts = torch.cat([ids[rows], tokens[:, None]], dim=1)
         ends = (tokens == (-1 if stop_id is None else stop_id)) | (n_new == max_new_tokens)

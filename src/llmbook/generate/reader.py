@@ -52,15 +52,17 @@ class Reader:
         self.cache: KVCache | None = None
 
     def __call__(self, ids: Int[Tensor, "B N"], last: int = 1) -> Float[Tensor, "B last V"]:
-        """Logits after each of the ``last`` positions of the text so far."""
+        """Logits after each of the ``last`` positions of the text, in float32 or finer."""
         start = max(0, ids.shape[1] - self.model.config.context_length)
         if start > 0 or not self.use_cache:
             self.cache = None
-            return self._read(ids[:, start:], start, 0)[:, -last:]
-        if self.cache is None:
+        elif self.cache is None:
             dtype = self.model.token_embedding.weight.dtype
             self.cache = KVCache(self.model.config, ids.shape[0], ids.device, dtype)
-        return self._read(ids[:, self.cache.length :], 0, self.cache.length)[:, -last:]
+        self.rewind(ids.shape[1] - last)
+        held = 0 if self.cache is None else self.cache.length
+        logits = self._read(ids[:, start + held :], start, held)[:, -last:]
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def reorder(self, rows: Int[Tensor, " R"]) -> None:
         """From now on, row i continues what row ``rows[i]`` was."""

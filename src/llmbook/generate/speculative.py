@@ -124,7 +124,8 @@ def _verify(
         accept = (wanted[guess] / drawn_from[guess]).clamp(max=1)
         if _choose(torch.stack([1 - accept, accept]), generator) == 0:
             missing = (wanted - drawn_from).clamp(min=0)
-            return [*guesses[:i], _choose(missing, generator)]
+            known = missing if missing.any() else wanted  # p = q but for rounding
+            return [*guesses[:i], _choose(known, generator)]
     return [*guesses, _choose(p[-1], generator)]
 
 
