@@ -1,40 +1,93 @@
-"""Greedy generation with the shipped model: ours against transformers, same weights and tokens."""
+"""Greedy generation, batch 1: ours against transformers, same weights, prompts and tokens."""
 
 from __future__ import annotations
 
+import tempfile
+import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from benchmarks.harness import compare, run
+from benchmarks.harness import compare, row, run
+from llmbook.config import GPTConfig
+from llmbook.decode import Prepared
 from llmbook.generate import generate
-from llmbook.weights import book_model_path, load_book_model
+from llmbook.models import GPT
+from llmbook.quantize import load_gguf_quantised, quantize
+from llmbook.weights import export_hf
+from llmbook.weights.smollm2 import smollm2_path
 
-NEW_TOKENS = 128
+PROMPT = 16
+TINY = GPTConfig(512, 512, 4, 4, 128, position="learned", norm="layernorm", mlp="gelu", bias=True)
+LLAMA = GPTConfig(512, 512, 4, 4, 128, d_ff=352)
+Work = Callable[[], torch.Tensor]
+Way = tuple[int | str | None, bool]
 
 
 def measure() -> dict[str, Any]:
-    """128 tokens, batch 1, float32, both with their KV cache."""
+    """4 layers of width 128; `generation_gpt2` and `generation_smollm2` are the larger shapes."""
+    torch.manual_seed(0)
+    ways = [(None, False), (None, True)]
+    return {
+        "rows": [
+            *rows("4 layers × 128, GPT-2 style", GPT(TINY).eval(), 256, 5.0, ways, 7),
+            *rows("4 layers × 128, Llama style", GPT(LLAMA).eval(), 256, 5.0, ways, 7),
+        ]
+    }
+
+
+def rows(
+    shape: str, model: GPT, n_new: int, goal: float | None, ways: list[Way], rounds: int = 3
+) -> list[dict[str, Any]]:
+    """One row for each way of ours: the bits of the weights, and whether the step is compiled."""
     import transformers
 
-    model, tokenizer = load_book_model()
-    peer = transformers.AutoModelForCausalLM.from_pretrained(book_model_path()).eval()
-    ids = torch.tensor([tokenizer.encode("The world is a beautiful place")])
-
-    def ours() -> torch.Tensor:
-        return generate(model, ids, max_new_tokens=NEW_TOKENS, temperature=0)
+    model.requires_grad_(False)
+    ids = torch.arange(1, PROMPT + 1)[None]
+    with tempfile.TemporaryDirectory() as folder:
+        export_hf(model, None, folder)
+        peer = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    length = {"max_new_tokens": n_new, "min_new_tokens": n_new, "eos_token_id": None}
 
     def theirs() -> torch.Tensor:
-        length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
-        return peer.generate(ids, do_sample=False, pad_token_id=tokenizer.end_of_text_id, **length)
+        return peer.generate(ids, do_sample=False, pad_token_id=0, **length)
 
-    if ours()[0].tolist() != theirs()[0].tolist():
-        raise AssertionError("both must write the same tokens, or the times mean nothing")
+    expected, found = theirs(), []
+    for bits, compiled in ways:
+        if bits == "Q4_1":
+            model = load_gguf_quantised(smollm2_path())[0]
+        elif bits is not None:
+            model = quantize(model, bits=int(bits))
+        ours, seconds = _ours(model, ids, n_new, compiled)
+        same = torch.equal(ours(), expected)
+        if bits is None and not same:
+            raise AssertionError("both must write the same tokens, or the times mean nothing")
+        form = "float32" if bits is None else f"int{bits}" if bits in (4, 8) else f"{bits} + int8"
+        note = f"compiled in {seconds:.0f} s of wall time" if compiled else "not compiled"
+        tokens = "identical tokens" if same else "tokens differ, as the weights do"
+        work = f"{n_new} greedy tokens, {shape}, {form}{', compiled' if compiled else ''}"
+        against = f"transformers {transformers.__version__}, float32, KV cache"
+        measured = compare(ours, theirs, rounds=rounds)
+        found.append(row(work, against, goal, measured, f"{note}; {tokens}"))
+    return found
+
+
+def _ours(model: GPT, ids: torch.Tensor, n_new: int, compiled: bool) -> tuple[Work, float]:
+    """Our way, and the seconds until its first two tokens."""
+    fast = Prepared(model, context_length=ids.shape[1] + n_new, compile=compiled)
+    started = time.perf_counter()
+    generate(fast, ids, max_new_tokens=2, temperature=0)
+    seconds = time.perf_counter() - started
+    return lambda: generate(fast, ids, max_new_tokens=n_new, temperature=0), seconds
+
+
+def read_gb_per_s(n_bytes: int = 1 << 29) -> dict[str, float]:
+    """GB/s of CPU time at which one matrix of so many bytes is multiplied with a vector."""
+    matrix, x = torch.ones(512, n_bytes // 2048), torch.ones(1, 512)
     return {
-        "work": f"{NEW_TOKENS} greedy tokens, batch 1, float32, book model",
-        "peer_version": f"transformers {transformers.__version__}",
-        "tokens": "identical",
-        **compare(ours, theirs),
+        key: float(f"{n_bytes / value / 1e9:.3g}")
+        for key, value in compare(lambda: x @ matrix, matrix.sum, 5)["ours"].items()
     }
 
 

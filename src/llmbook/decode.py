@@ -22,19 +22,7 @@ from llmbook.nn import KVCache, RMSNorm, attend
 from llmbook.nn.mlp import activate
 from llmbook.quantize import QuantisedLinear
 
-_INPUTS = ("L['token']", "L['index']", "L['buffers']")
-
-
-def _only_inputs(guards: Any) -> list[bool]:
-    """What a compiled step looks at before it runs: its inputs, not weights that stay."""
-    return [guard.name.startswith(_INPUTS) for guard in guards]
-
-
-COMPILED: dict[str, Any] = {
-    "cpp_wrapper": True,
-    "size_asserts": False,
-    "guard_filter_fn": _only_inputs,
-}
+COMPILED: dict[str, Any] = {"cpp_wrapper": True, "size_asserts": False}
 """The calls between kernels in C++, and no check of shapes that the compiler itself chose."""
 
 

@@ -192,7 +192,8 @@ def load_gguf_quantised(path: str | Path) -> tuple[GPT, BPETokenizer]:
 
 def n_bytes(model: nn.Module) -> int:
     """Bytes of a model's weights: codes, scales, and what stays in floats; tables not counted."""
-    return sum(tensor.nbytes for tensor in {id(t): t for t in model.state_dict().values()}.values())
+    tensors = {tensor.data_ptr(): tensor.nbytes for tensor in model.state_dict().values()}
+    return sum(tensors.values())
 
 
 def _replace(model: GPT, made: dict[str, QuantisedLinear]) -> GPT:
