@@ -312,6 +312,7 @@ def test_training_is_what_it_was_bit_for_bit(optimizer):
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"clip_norm": math.nan}, "clip_norm=nan"),
         ({"warmup_steps": -1}, "warmup_steps=-1"),
+        ({"balance_weight": -0.1}, "balance_weight=-0.1"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

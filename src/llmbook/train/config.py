@@ -65,6 +65,8 @@ class TrainConfig:
         for name in ("warmup_steps", "eval_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give 0 or more")
+        if not (math.isfinite(self.balance_weight) and self.balance_weight >= 0):
+            raise ValueError(f"balance_weight={self.balance_weight}: give 0 or more")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):

@@ -33,7 +33,7 @@ def process_group(device: torch.device | str = "cpu") -> Iterator[torch.device]:
         This process's device: its own card (``LOCAL_RANK``) where ``device`` is cuda.
     """
     device = torch.device(device)
-    if "WORLD_SIZE" not in os.environ:
+    if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
         yield device
         return
     if device.type == "cuda":
