@@ -104,6 +104,16 @@ def tokenizers() -> dict:
     }
 
 
+SECTIONS = [
+    {"title": "Masks", "target": "masks", "minutes": 7},
+    {"title": "Weights", "target": "not-on-this-page", "minutes": 11},
+]
+SURFACES = {
+    "valley": {"hessian": [[5.0, 2.0], [2.0, 3.0]], "minimum": [1.0, -0.5], "least": 0.25},
+    "bowl": {"hessian": [[2.0, 0.0], [0.0, 2.0]], "minimum": [0.5, 0.5], "least": 1.0},
+}
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
@@ -126,6 +136,11 @@ def components() -> dict[str, Component]:
             group_names=["rank", "numbers", "colours"],
         ),
         web.quiz(QUESTIONS),
+        web.self_check(
+            [q | {"section": s} for q, s in zip(QUESTIONS, SECTIONS, strict=True)],
+            everybody={"title": "Summary", "target": "summary", "minutes": 3},
+        ),
+        web.descent_explorer(SURFACES, start=(-0.5, 1.0), rate=0.2, n_steps=30),
         web.shannon_game(passages(), players={"ngram": "10-gram", "model": "network"}),
         web.tokenizer_playground("Then untie it.", tokenizers(), samples={"Chinese": "世界 the"}),
     ]
@@ -139,7 +154,7 @@ def page(body: str, head: str = "") -> str:
         '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width">'
         f"{head}<style>body{{font-family:sans-serif;max-width:760px;margin:0 auto;padding:0 14px}}"
         "html[data-theme=dark] body{background:#121212;color:#eee}</style></head>"
-        f"<body><main><h1>Components</h1>{body}</main></body></html>"
+        f'<body><main><h1>Components</h1>{body}<h2 id="masks">Masks</h2></main></body></html>'
     )
 
 

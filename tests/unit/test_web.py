@@ -12,6 +12,7 @@ import torch
 from llmbook import web
 from llmbook.web import assets, svg
 from llmbook.web.component import Component, check_json
+from llmbook.web.descent import descend
 from llmbook.web.labels import LABELS
 from llmbook.web.quantise import pack, parts_of, quantise_attention, visible
 from llmbook.web.softmax import soft_lookup
@@ -72,6 +73,10 @@ def machine(records, **changes):
     return web.time_machine(records, **options | changes)
 
 
+SECTION = {"title": "Masks & weights", "target": "masks", "minutes": 5}
+BOWL = {"hessian": [[5.0, 2.0], [2.0, 3.0]], "minimum": [1.0, -0.5], "least": 0.25}
+
+
 def every_component():
     return [
         web.attention_explorer(TOKENS, causal_weights(L, H), caption="A <caption>."),
@@ -80,6 +85,8 @@ def every_component():
         web.step_generator("Once", [STEP, STEP]),
         machine([record(0), record(10), record(100)]),
         web.quiz([QUESTION]),
+        web.self_check([QUESTION | {"section": SECTION}], everybody=SECTION),
+        web.descent_explorer({"bowl": BOWL}, start=(2, 1), rate=0.1),
         web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}),
         web.tokenizer_playground("the cat", {"Unigram": {"the": -1.0, " ": -2.5}}),
     ]
@@ -424,3 +431,57 @@ def test_the_static_table_of_the_game_gives_each_player_a_row():
     html = web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}).static
     assert html.count("<tr>") == 3
     assert "<td>network</td><td>100%</td><td>0.00</td><td>0.00</td><td>0.50</td>" in html
+
+
+# ---- self-check and gradient descent
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "lacks 'title'"),
+        (SECTION | {"target": "Two words"}, "is no label"),
+        (SECTION | {"minutes": 0}, "takes 0 minutes"),
+    ],
+)
+def test_a_self_check_refuses_a_section_that_cannot_be_reached(section, message):
+    with pytest.raises(ValueError, match=message):
+        web.self_check([QUESTION | {"section": section}])
+    with pytest.raises(ValueError, match="at least one"):
+        web.self_check([])
+
+
+def test_the_static_self_check_names_the_section_beside_each_answer():
+    static = web.self_check([QUESTION | {"section": SECTION}]).static
+    assert '<a href="#masks">Masks &amp; weights</a> (5 minutes)' in static
+
+
+def test_descent_follows_the_gradient_and_errors_shrink_by_the_predicted_factors():
+    hessian, minimum = np.array(BOWL["hessian"]), np.array(BOWL["minimum"])
+    curvatures, directions = np.linalg.eigh(hessian)
+    places = descend(hessian, minimum, np.array([2.0, 1.0]), 0.1, 7)
+    errors = (places - minimum) @ directions
+    assert places.shape == (8, 2)
+    np.testing.assert_allclose(errors[1:], errors[:-1] * (1 - 0.1 * curvatures))
+    far = descend(hessian, minimum, np.array([2.0, 1.0]), 2.1 / curvatures[-1], 200)
+    assert np.abs(far[-1] - minimum).max() > 1e6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hessian": [[1.0, 2.0], [2.0, 1.0]]}, "no bowl"),
+        ({"hessian": [[1.0, 0.5], [0.0, 1.0]]}, "no bowl"),
+        ({"hessian": [1.0, 2.0]}, "needs a hessian"),
+    ],
+)
+def test_a_descent_refuses_a_surface_without_a_minimum(changes, message):
+    with pytest.raises(ValueError, match=message):
+        web.descent_explorer({"s": BOWL | changes}, start=(2, 1))
+
+
+def test_a_descent_refuses_a_rate_beyond_its_slider_and_an_empty_list():
+    with pytest.raises(ValueError, match="rate is 2"):
+        web.descent_explorer({"s": BOWL}, start=(2, 1), rate=2.0)
+    with pytest.raises(ValueError, match="at least one surface"):
+        web.descent_explorer({})

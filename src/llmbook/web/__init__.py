@@ -6,7 +6,9 @@ script of the project's own (``js/NAME.js``) makes it interactive, in JupyterLab
 
 from llmbook.web.attention import attention_explorer
 from llmbook.web.component import Component
+from llmbook.web.descent import descent_explorer
 from llmbook.web.quiz import quiz
+from llmbook.web.selfcheck import self_check
 from llmbook.web.shannon import shannon_bounds, shannon_game
 from llmbook.web.softmax import softmax_dictionary
 from llmbook.web.steps import step_generator
@@ -17,8 +19,10 @@ from llmbook.web.tokens import tokenizer_playground
 __all__ = [
     "Component",
     "attention_explorer",
+    "descent_explorer",
     "next_token_context",
     "quiz",
+    "self_check",
     "shannon_bounds",
     "shannon_game",
     "softmax_dictionary",

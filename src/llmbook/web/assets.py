@@ -18,6 +18,7 @@ from llmbook.web.labels import LABELS
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
 _FOLDER = files("llmbook.web")
 CORE = ("core", "core_pictures")
+SHARED_STYLES = {"self_check": ("quiz",)}
 _INLINE = re.compile(r"[ \t]*<script data-llmbook-inline(?:=\"\")?>.*?</script>\n?", re.DOTALL)
 _NAME = re.compile(r'data-component="([a-z_]+)"')
 
@@ -68,7 +69,9 @@ def component_script(name: str, labels: Labels = LABELS) -> str:
 @cache
 def inline_script(name: str) -> str:
     """Everything one output needs: runtime, styles, component, start."""
-    styles = {n: _squeeze_css(_read(f"css/{n}.css")) for n in ("core", name)}
+    styles = {
+        n: _squeeze_css(_read(f"css/{n}.css")) for n in ("core", *SHARED_STYLES.get(name, ()), name)
+    }
     script = "\n".join(
         [
             core_script(),

@@ -15,7 +15,8 @@ def _field(question: Any, name: str) -> Any:
     return found
 
 
-def _checked(question: Any) -> dict[str, object]:
+def checked_question(question: Any) -> dict[str, object]:
+    """A question as plain data, or the reason why it is none."""
     text, choices = str(_field(question, "text")), [str(c) for c in _field(question, "choices")]
     answer, why = int(_field(question, "answer")), [str(w) for w in _field(question, "why")]
     if len(choices) < 2:
@@ -47,7 +48,7 @@ def quiz(questions: Sequence[Any], *, title: str = "Quiz", caption: str = "") ->
     Raises:
         ValueError: for a question that is incomplete.
     """
-    checked = [_checked(question) for question in questions]
+    checked = [checked_question(question) for question in questions]
     if not checked:
         raise ValueError("a quiz needs at least one question")
     data: dict[str, object] = {"title": title, "questions": checked}

@@ -3,6 +3,11 @@
   "use strict";
   const { h, s, fit, sequential } = llmbook;
 
+  // Text in which `code` becomes code and *stress* stress; everything else stays text.
+  const rich = (text) => text.split(/(`[^`]+`|\*[^*\s][^*]*\*)/).map((part, i) =>
+    i % 2 ? h(part[0] === "`" ? "code" : "em", { text: part.slice(1, -1) })
+      : document.createTextNode(part));
+
   // Horizontal bars. update([{ label, value, text, mark, state, title }]) with values in [0, 1].
   function bars(name) {
     const list = h("ol", { class: "lb-bars", "aria-label": name });
@@ -145,5 +150,5 @@
     return { node, marker: (x, ys) => { at = [x, ys]; place(); } };
   }
 
-  Object.assign(llmbook, { arrange, bars, heatMap, ticks, lines });
+  Object.assign(llmbook, { arrange, bars, heatMap, rich, ticks, lines });
 })();

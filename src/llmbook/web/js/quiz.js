@@ -1,14 +1,9 @@
 // Quiz: each choice answers at once, with the reason why it is right or what misleads.
 llmbook.register("quiz", function (app, data, t) {
-  const { h } = llmbook;
+  const { h, rich } = llmbook;
   const n = data.questions.length;
   let first = [];
   const score = h("p", { class: "qz-score", role: "status" });
-
-  // Text in which `code` becomes code and *stress* stress; everything else stays text.
-  const rich = (text) => text.split(/(`[^`]+`|\*[^*\s][^*]*\*)/).map((part, i) =>
-    i % 2 ? h(part[0] === "`" ? "code" : "em", { text: part.slice(1, -1) })
-      : document.createTextNode(part));
 
   function ask(question, i) {
     const title = h("p", { class: "qz-text", id: llmbook.uid() });
