@@ -40,20 +40,15 @@ def rows_of(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def comparison_table() -> str:
-    """Every measurement: work, peer, both sides' seconds, ratio with range, goal."""
-    lines = [
-        "| Work | Beside | Ours | Theirs | Faster by | Goal |",
-        "|---|---|---|---|---|---|",
-    ]
+    """Every measurement: work and peer, both sides' seconds, ratio with range, goal."""
+    lines = ["| Work | Ours, CPU-s | Theirs, CPU-s | Faster by | Goal |", "|---|---|---|---|---|"]
     for result in benchmarks():
         for row in rows_of(result):
-            note = f"<br>{row['note']}" if row.get("note") else ""
             beside = row.get("against") or row.get("peer_version", "")
+            parts = [row["work"], f"beside {beside}" if beside else "", row.get("note", "")]
+            cell = "<br>".join(part for part in parts if part)
             ours, theirs = (_side(row[side], row.get("unit")) for side in ("ours", "peer"))
-            lines.append(
-                f"| {row['work']}{note} | {beside} | {ours} | {theirs} | {_ratio(row)} | "
-                f"{_goal(row)} |"
-            )
+            lines.append(f"| {_wide(cell)} | {ours} | {theirs} | {_ratio(row)} | {_goal(row)} |")
     return "\n".join(lines)
 
 
@@ -76,9 +71,8 @@ def ablation_table() -> str:
     lines = ["| Recipe | Loss | Loss it costs | CPU-seconds |", "|---|---|---|---|"]
     for entry in result["ablations"]:
         cost = "" if entry["cost"] is None else f"{entry['cost']:+.3f}"
-        lines.append(
-            f"| {entry['name']} | {entry['loss']:.3f} | {cost} | {entry['cpu_seconds']:.1f} |"
-        )
+        name, loss, seconds = _wide(entry["name"]), entry["loss"], entry["cpu_seconds"]
+        lines.append(f"| {name} | {loss:.3f} | {cost} | {seconds:.1f} |")
     return "\n".join(lines)
 
 
@@ -135,8 +129,13 @@ def _title(chapter: str) -> str:
     return next(line[2:].strip() for line in lines if line.startswith("# "))
 
 
+def _wide(cell: str) -> str:
+    """A cell of sentences keeps its width on a phone, where the table scrolls inside its box."""
+    return f'<span style="display: inline-block; min-width: 14rem">{cell}</span>'
+
+
 def _side(values: dict[str, float], unit: str | None) -> str:
-    return f"{values['median']:.3g} {unit or 'CPU-s'}"
+    return f"{values['median']:.3g}" if unit is None else f"{values['median']:.4g} {unit}"
 
 
 def _ratio(row: dict[str, Any]) -> str:
