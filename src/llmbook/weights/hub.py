@@ -44,8 +44,9 @@ def load_gpt2(name_or_folder: str | Path = "gpt2") -> tuple[GPT, BPETokenizer | 
 def load_hub_folder(folder: str | Path) -> tuple[GPT, BPETokenizer | None]:
     """A GPT-2 or Llama folder in the hub's layout, in float32; see `load_gpt2`."""
     folder = Path(folder)
+    tensors = read_weights(folder)  # first: what it says of a missing file says most
     config = from_hub_config(read_json(folder / "config.json"))
-    return build_model(config, read_weights(folder), folder), load_hub_tokenizer(folder)
+    return build_model(config, tensors, folder), load_hub_tokenizer(folder)
 
 
 def build_model(config: GPTConfig, tensors: dict[str, Tensor], source: str | Path) -> GPT:
