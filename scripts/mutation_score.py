@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "llmbook"
 TESTS = {
     "nn": "attention parts engine_parts cache gpt parity",
-    "models": "gpt engine_parts bert seq2seq parity ngram",
+    "models": "gpt engine_parts bert minilm seq2seq parity ngram",
     "generate": "generate*",
     "tokenizers": "tokenizers bpe_parity wordpiece chat",
 }

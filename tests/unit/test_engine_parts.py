@@ -372,3 +372,7 @@ def test_a_cache_with_a_window_never_takes_more_room_than_it_was_allowed(capacit
     config = GPTConfig(**SIZES)
     cache = LayerCache(1, config, torch.device("cpu"), torch.float32, capacity, window=5)
     assert cache.keys.shape[2] == min(capacity, 5 + 2 * 64)
+
+
+def test_no_tokens_give_no_logits():
+    assert GPT(GPTConfig(**SIZES))(torch.zeros(2, 0, dtype=torch.long)).shape == (2, 0, 31)

@@ -177,3 +177,9 @@ def test_samples_follow_the_distribution():
 def test_what_cannot_be_counted_is_refused(tokens, order, complaint):
     with pytest.raises(ValueError, match=complaint):
         NGramModel.train(tokens, order=order, vocab_size=V, boundary_id=BOUNDARY)
+
+
+def test_a_sample_without_a_seed_is_that_of_seed_zero():
+    model = NGramModel.train([1, 2, 3, 1, 3, 2, 1, 1, 2] * 5, order=2, vocab_size=4, boundary_id=0)
+    assert model.sample(30) == model.sample(30, seed=0)
+    assert model.sample(30) != model.sample(30, seed=1)
