@@ -22,7 +22,7 @@ SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/e
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book test unit lint serve lab notebooks model ngrams weights slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model addition ngrams weights slides pdf assignment colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
@@ -69,6 +69,9 @@ notebooks: .venv/stamp-notebooks ## execute the chapters in place (NB=07 for one
 
 model: .venv/stamp-all ## train the shipped model again (hours on a CPU, minutes on a GPU)
 	@$(PY) scripts/train_book_model.py $(ARGS)
+
+addition: .venv/stamp-all ## record again how chapter 3's small models learn to add (half an hour)
+	@$(VERIFIED) $(PY) scripts/train_addition.py
 
 ngrams: .venv/stamp-all ## record again what chapter 4 replays (half an hour on a CPU)
 	@$(VERIFIED) $(PY) scripts/record_ngrams.py
