@@ -25,7 +25,8 @@ llmbook.register("descent_explorer", function (app, data, t) {
     return path;
   }
   function show(value) {
-    if (value >= 1e6) return value.toExponential(1).replace("e+", "\u202f×\u202f10^");
+    if (value >= 1e6) return value.toExponential(1).replace(/e\+(\d+)/, (_, power) =>
+      "\u202f×\u202f10" + power.replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]));
     return signed(value >= 100 ? value.toFixed(0) : value.toPrecision(3));
   }
 
@@ -70,9 +71,21 @@ llmbook.register("descent_explorer", function (app, data, t) {
   }
   function contours() {
     const f = surfaces[which], scale = side / 2 / reach, top = above(f, START);
-    rings.replaceChildren(...LEVELS.map((level) => s("ellipse", { class: "de-ring",
-      rx: Math.sqrt((2 * level * top) / f.flat) * scale, ry: Math.sqrt((2 * level * top) / f.steep) * scale,
-      transform: `translate(${side / 2} ${side / 2}) rotate(${(-f.angle * 180) / Math.PI})` })));
+    const cos = Math.cos(f.angle), sin = Math.sin(f.angle);
+    // Each contour is drawn where it lies inside the map, in pieces.
+    rings.replaceChildren(...LEVELS.map((level) => {
+      const rx = Math.sqrt((2 * level * top) / f.flat) * scale;
+      const ry = Math.sqrt((2 * level * top) / f.steep) * scale;
+      let d = "", pen = "M";
+      for (let k = 0; k <= 240; k++) {
+        const u = rx * Math.cos((k * Math.PI) / 120), v = ry * Math.sin((k * Math.PI) / 120);
+        const x = side / 2 + u * cos - v * sin, y = side / 2 - u * sin - v * cos;
+        if (x < 0 || y < 0 || x > side || y > side) { pen = "M"; continue; }
+        d += pen + x.toFixed(1) + " " + y.toFixed(1);
+        pen = "L";
+      }
+      return s("path", { class: "de-ring", d });
+    }));
   }
   function setStart(x, y) {
     const m = surfaces[which].minimum;
