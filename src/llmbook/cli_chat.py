@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,8 +33,11 @@ def add_chat_options(p: argparse.ArgumentParser) -> None:
 def chat_command(o: argparse.Namespace) -> int:
     """Read messages line by line, from a person or a pipe, and print answers as they are drawn."""
     from llmbook import pick_device
+    from llmbook.tokenizers.chat import chat_ids
+    from llmbook.weights import load_named
 
-    model, tokenizer = load_chat_model(o.model)
+    model, tokenizer = load_named(o.model)
+    chat_ids(tokenizer)  # refuses a tokenizer without the tokens of a conversation
     conversation = Conversation(model.to(pick_device(o.device)), tokenizer, o)
     at_terminal = sys.stdin.isatty()
     if at_terminal:
@@ -50,29 +52,6 @@ def chat_command(o: argparse.Namespace) -> int:
         elif line:
             _answer(conversation, line)
     return 0
-
-
-def load_chat_model(name: str) -> tuple[GPT, BPETokenizer]:
-    """A model that converses in ChatML, by its short name, file or folder.
-
-    Raises:
-        FileNotFoundError: no such file, or SmolLM2's package is not installed.
-        ValueError: not readable, or a tokenizer without the tokens of a conversation.
-    """
-    from llmbook.tokenizers.chat import chat_ids
-    from llmbook.weights import load_gguf, load_llama, load_smollm2
-
-    tokenizer: BPETokenizer | None
-    if name == "smollm2":
-        return load_smollm2()
-    if Path(name).is_file():
-        model, tokenizer = load_gguf(name)
-    else:
-        model, tokenizer = load_llama(name)
-    if tokenizer is None:
-        raise ValueError(f"{name} has no tokenizer.json, so text cannot become tokens")
-    chat_ids(tokenizer)
-    return model, tokenizer
 
 
 class Conversation:

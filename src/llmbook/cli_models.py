@@ -159,11 +159,16 @@ def _split(tokens: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]
 # generate ---------------------------------------------------------------------------------------
 
 
+MODEL_HELP = "book, smollm2, a .gguf file, a folder in the hub's layout, or a name when online"
+    "book, smollm2, a .gguf file, a folder in the hub's layout, or a hub's name when online"
+)
+
+
 def add_generate_options(p: argparse.ArgumentParser) -> None:
     """Options of ``generate``."""
     add = p.add_argument
     add("prompt", nargs="?", default="The", help="the text to continue; - reads it from stdin")
-    add("--model", default="book", help="book, a folder in the hub's layout, or gpt2 when online")
+    add("--model", default="book", help=MODEL_HELP)
     add("--max-new-tokens", type=int, default=100, help="tokens to add")
     add("--temperature", type=float, default=0.8, help="0 takes the most probable token")
     add("--top-k", type=int, help="draw from the k most probable tokens only")
@@ -182,10 +187,11 @@ def generate_command(o: argparse.Namespace) -> int:
     """Print the prompt and, as they are drawn, the new tokens."""
     from llmbook import pick_device
     from llmbook.generate import text_stream
+    from llmbook.weights import load_named
 
     if o.beams > 1 and (o.regex or o.json_schema or o.stop):
         raise ValueError("--beams goes without --regex, --json-schema and --stop")
-    model, tokenizer = _load(o.model)
+    model, tokenizer = load_named(o.model)
     model = model.to(pick_device(o.device))
     prompt = sys.stdin.read() if o.prompt == "-" else o.prompt
     constraint = _constraint(o, tokenizer)
@@ -237,14 +243,3 @@ def _best_beam(o: argparse.Namespace, model: GPT, tokenizer: BPETokenizer, promp
         stop_id=tokenizer.end_of_text_id,
     )
     return tokenizer.decode(beams[0].ids[len(ids) :].tolist())
-
-
-def _load(name: str) -> tuple[GPT, BPETokenizer]:
-    from llmbook.weights import load_book_model, load_gpt2, load_hub_folder
-
-    if name == "book":
-        return load_book_model()
-    model, tokenizer = load_hub_folder(name) if Path(name).is_dir() else load_gpt2(name)
-    if tokenizer is None:
-        raise ValueError(f"{name} has no tokenizer.json, so text cannot become tokens")
-    return model, tokenizer

@@ -7,6 +7,7 @@ from llmbook.weights.book import (
     load_book_model,
     load_checkpoint_series,
 )
+from llmbook.weights.by_name import load_named
 from llmbook.weights.gguf import read_gguf
 from llmbook.weights.hub import build_model, export_hf, load_gpt2, load_hub_folder
 from llmbook.weights.llama import load_gguf, load_gguf_blocks, load_llama
@@ -32,6 +33,7 @@ __all__ = [
     "load_llama",
     "load_marian",
     "load_minilm",
+    "load_named",
     "load_smollm2",
     "read_gguf",
 ]
