@@ -160,8 +160,6 @@ def _split(tokens: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]
 
 
 MODEL_HELP = "book, smollm2, a .gguf file, a folder in the hub's layout, or a name when online"
-    "book, smollm2, a .gguf file, a folder in the hub's layout, or a hub's name when online"
-)
 
 
 def add_generate_options(p: argparse.ArgumentParser) -> None:
