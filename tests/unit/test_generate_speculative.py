@@ -141,6 +141,28 @@ def test_greedy_speculation_writes_the_target_s_greedy_text_even_past_the_contex
         assert out.n_new == 19
 
 
+@torch.no_grad()
+def test_guesses_are_those_of_the_draft_for_the_text_as_it_stands():
+    """Greedy, each guess can be checked: accepted where both models want the same token."""
+    config = GPTConfig(5, 31, 1, 2, 12)
+    target, draft = strong(config, 1, 0.4), strong(config, 1, 0.4)
+    for parameter in draft.parameters():  # nearly the same model
+        parameter += 0.15 * torch.randn_like(parameter)
+    out = speculate(target, draft, PROMPT, max_new_tokens=25, n_draft=3, temperature=0)
+    n_drafted = n_accepted = 0
+    text, whole = PROMPT, out.ids
+    while text.shape[1] < 27:
+        guess = generate(
+            draft, text, max_new_tokens=min(3, 26 - text.shape[1]), temperature=0, use_cache=False
+        )
+        n_guess = guess.shape[1] - text.shape[1]
+        agree = (guess == whole[:, : guess.shape[1]])[0, text.shape[1] :].long().cumprod(0)
+        n_drafted, n_accepted = n_drafted + n_guess, n_accepted + int(agree.sum())
+        text = whole[:, : text.shape[1] + int(agree.sum()) + 1]
+    assert (out.n_drafted, out.n_accepted) == (n_drafted, n_accepted)
+    assert 0 < n_accepted < n_drafted
+
+
 def test_a_draft_that_is_the_target_is_always_right():
     target = strong(GPTConfig(23, 31, 2, 2, 12), 0, 0.5)
     prompt = torch.tensor([[3, 1, 4]])
