@@ -1,7 +1,6 @@
 """llmbook: the code that the book *Language Models: from First Principles to the Economy* builds.
 
-Imports point one way: ``config, device`` ← ``nn, tokenizers, plot`` ← ``models, datasets``
-← ``generate, weights`` ← ``train, evaluate``. ``exercises`` and ``web`` stand beside them.
+Imports point one way; CONTRIBUTING.md lists the order, and a test holds it.
 """
 
 from llmbook.device import pick_device, seed_everything

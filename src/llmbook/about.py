@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import platform
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from llmbook import __version__, pick_device
 from llmbook.datasets import corpus_manifest
+from llmbook.files import read_json
 from llmbook.weights import book_model_path
 
 
@@ -44,7 +44,7 @@ def _optional() -> str:
 def _model() -> str:
     folder = book_model_path()
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         size = (folder / "model.safetensors").stat().st_size
     except (OSError, ValueError):
         return f"missing from {folder}"

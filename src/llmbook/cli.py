@@ -26,13 +26,7 @@ STATUS_HELP = (
     "carried out, 130 interrupted."
 )
 
-EXPECTED_ERRORS = (
-    ValueError,
-    OSError,
-    ImportError,
-    RuntimeError,
-    FloatingPointError,
-)
+EXPECTED_ERRORS = (ValueError, OSError, ImportError, RuntimeError, FloatingPointError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

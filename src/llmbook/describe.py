@@ -67,21 +67,19 @@ def describe(
     if length < 1:
         raise ValueError(f"n_tokens={n_tokens}: give at least 1")
     parameters = count_parameters(config)
-    idle = 0
-    if config.n_expert:
-        one = _mlp_parameters(config)
-        idle = _n_block(config) * (config.n_expert - config.n_expert_active) * one
+    n_idle = config.n_expert - config.n_expert_active if config.n_expert else 0
+    idle = _n_block(config) * n_idle * _mlp_parameters(config)
     total = sum(parameters.values())
     forward = _forward_flops(config, length)
     kept = _kept_numbers(config)
-    decoder_layers = _decoder_layers(config)
+    n_cached = 2 * _decoder_layers(config) * config.kv_heads * config.d_head
     return Description(
         parameters=parameters,
         n_params=total,
         n_active_params=total - idle,
         forward_flops=forward,
         backward_flops=2 * forward,
-        kv_cache_bytes=2 * decoder_layers * config.kv_heads * config.d_head * bytes_per_number,
+        kv_cache_bytes=n_cached * bytes_per_number,
         activation_bytes=None if kept is None else kept * bytes_per_number + 16,  # + two ids
     )
 
@@ -159,23 +157,17 @@ def _square(config: TransformerConfig) -> int:
 
 
 def _forward_flops(config: TransformerConfig, length: int) -> int:
-    active = max(1, config.n_expert_active if config.n_expert else 1)
+    active = config.n_expert_active if config.n_expert else 1
     block = _attention_weights(config) + active * _mlp_weights(config)
     block += config.n_expert * config.d_model
-    mixing = 4 * config.d_model * length
-    n_block, weights = _n_block(config), 0
-    if isinstance(config, Seq2SeqConfig):
-        n_attention = n_block + config.decoder_layers
-        weights += config.decoder_layers * _attention_weights(config)
-    else:
-        n_attention = n_block
-    weights += n_block * block
-    if isinstance(config, BERTConfig):
-        if config.mlm_head:
-            weights += config.d_model * (config.d_model + config.vocab_size)
-    else:
+    n_block = _n_block(config)
+    n_cross = config.decoder_layers if isinstance(config, Seq2SeqConfig) else 0
+    weights = n_block * block + n_cross * _attention_weights(config)
+    if not isinstance(config, BERTConfig):
         weights += config.d_model * config.vocab_size
-    return 2 * weights + n_attention * mixing
+    elif config.mlm_head:
+        weights += config.d_model * (config.d_model + config.vocab_size)
+    return 2 * weights + (n_block + n_cross) * 4 * config.d_model * length
 
 
 def _kept_numbers(config: TransformerConfig) -> int | None:

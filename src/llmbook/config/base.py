@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 Config = TypeVar("Config", bound="TransformerConfig")
 Position = Literal["learned", "rope", "sinusoidal", "alibi", "none"]
@@ -37,7 +37,7 @@ class RopeScaling:
                 f"low_freq_factor={self.low_freq_factor} and high_freq_factor="
                 f"{self.high_freq_factor}: the first must be positive and below the second"
             )
-        _require_positive("original_context", self.original_context)
+        require_positive("original_context", self.original_context)
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,13 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "context_length", "n_layer", "n_head", "d_model"):
-            _require_positive(name, getattr(self, name))
+            require_positive(name, getattr(self, name))
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", _default_d_ff(self.d_model, self.mlp))
-        _require_positive("n_kv_head", self.n_kv_head)
-        _require_positive("d_ff", self.d_ff)
+        require_positive("n_kv_head", self.n_kv_head)
+        require_positive("d_ff", self.d_ff)
         _require_divides("n_head", self.n_head, "d_model", self.d_model)
         _require_divides("n_kv_head", self.kv_heads, "n_head", self.n_head)
         for name, allowed in _CHOICES.items():
@@ -139,13 +139,13 @@ class TransformerConfig:
         if self.rope_scaling is not None and self.position != "rope":
             raise ValueError(f"rope_scaling needs position='rope', not {self.position!r}")
         if self.window is not None:
-            _require_positive("window", self.window)
+            require_positive("window", self.window)
 
     def _check_experts(self) -> None:
         if self.n_expert == 0:
             return
-        _require_positive("n_expert", self.n_expert)
-        _require_positive("n_expert_active", self.n_expert_active)
+        require_positive("n_expert", self.n_expert)
+        require_positive("n_expert_active", self.n_expert_active)
         if self.n_expert_active > self.n_expert:
             raise ValueError(
                 f"n_expert_active={self.n_expert_active} of n_expert={self.n_expert}: choose at "
@@ -185,11 +185,7 @@ class TransformerConfig:
         return cls(**{**cls._presets[name], **changes})
 
 
-_CHOICES = {
-    "position": ("learned", "rope", "sinusoidal", "alibi", "none"),
-    "norm": ("layernorm", "rmsnorm"),
-    "mlp": ("gelu", "gelu_erf", "relu", "relu2", "silu", "swiglu"),
-}
+_CHOICES = {"position": get_args(Position), "norm": get_args(Norm), "mlp": get_args(Activation)}
 
 
 def _default_d_ff(d_model: int, mlp: str) -> int:
@@ -198,7 +194,7 @@ def _default_d_ff(d_model: int, mlp: str) -> int:
     return -(-(8 * d_model // 3) // 32) * 32
 
 
-def _require_positive(name: str, value: Any) -> None:
+def require_positive(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from llmbook.config.base import Activation, Norm, Position, TransformerConfig
+from llmbook.config.base import Activation, Norm, Position, TransformerConfig, require_positive
 
 _GPT2: dict[str, Any] = {
     "vocab_size": 50_257,
@@ -15,6 +15,8 @@ _GPT2: dict[str, Any] = {
     "mlp": "gelu",
     "bias": True,
 }
+_GPT3: dict[str, Any] = {**_GPT2, "context_length": 2048, "n_head": 96}
+_BOOK: dict[str, Any] = {"vocab_size": 4096, "context_length": 256, "n_head": 4}
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,8 @@ class GPTConfig(TransformerConfig):
         "gpt2-medium": {**_GPT2, "n_layer": 24, "n_head": 16, "d_model": 1024},
         "gpt2-large": {**_GPT2, "n_layer": 36, "n_head": 20, "d_model": 1280},
         "gpt2-xl": {**_GPT2, "n_layer": 48, "n_head": 25, "d_model": 1600},
-        "gpt3": {
-            **_GPT2,
-            "context_length": 2048,
-            "n_layer": 96,
-            "n_head": 96,
-            "d_model": 12_288,
-        },
-        "jurassic-1-jumbo": {
-            **_GPT2,
-            "vocab_size": 256_000,
-            "context_length": 2048,
-            "n_layer": 76,
-            "n_head": 96,
-            "d_model": 13_824,
-        },
+        "gpt3": {**_GPT3, "n_layer": 96, "d_model": 12_288},
+        "jurassic-1-jumbo": {**_GPT3, "vocab_size": 256_000, "n_layer": 76, "d_model": 13_824},
         "smollm2-135m": {
             "vocab_size": 49_152,
             "context_length": 8192,
@@ -57,21 +46,8 @@ class GPTConfig(TransformerConfig):
             "d_ff": 1536,
             "rope_base": 100_000.0,
         },
-        "book": {
-            "vocab_size": 4096,
-            "context_length": 256,
-            "n_layer": 6,
-            "n_head": 4,
-            "d_model": 256,
-        },
-        "book-small": {
-            "vocab_size": 4096,
-            "context_length": 256,
-            "n_layer": 4,
-            "n_head": 4,
-            "d_model": 64,
-            "d_ff": 192,
-        },
+        "book": {**_BOOK, "n_layer": 6, "d_model": 256},
+        "book-small": {**_BOOK, "n_layer": 4, "d_model": 64, "d_ff": 192},
         "tiny": {
             "vocab_size": 512,
             "context_length": 64,
@@ -115,6 +91,9 @@ class BERTConfig(TransformerConfig):
     }
 
 
+_VASWANI: dict[str, Any] = {"vocab_size": 37_000, "context_length": 512, "n_layer": 6}
+
+
 @dataclass(frozen=True)
 class Seq2SeqConfig(TransformerConfig):
     """An encoder–decoder; ``n_layer`` counts the encoder's blocks.
@@ -136,30 +115,15 @@ class Seq2SeqConfig(TransformerConfig):
     scale_embeddings: bool = True
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "transformer-base": {
-            "vocab_size": 37_000,
-            "context_length": 512,
-            "n_layer": 6,
-            "n_head": 8,
-            "d_model": 512,
-        },
-        "transformer-big": {
-            "vocab_size": 37_000,
-            "context_length": 512,
-            "n_layer": 6,
-            "n_head": 16,
-            "d_model": 1024,
-        },
+        "transformer-base": {**_VASWANI, "n_head": 8, "d_model": 512},
+        "transformer-big": {**_VASWANI, "n_head": 16, "d_model": 1024},
     }
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_decoder_layer is None:
             object.__setattr__(self, "n_decoder_layer", self.n_layer)
-        if not isinstance(self.n_decoder_layer, int) or self.n_decoder_layer < 1:
-            raise ValueError(
-                f"n_decoder_layer={self.n_decoder_layer!r}: give a whole number of at least 1"
-            )
+        require_positive("n_decoder_layer", self.n_decoder_layer)
 
     @property
     def decoder_layers(self) -> int:

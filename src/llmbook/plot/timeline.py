@@ -53,9 +53,7 @@ def timeline(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
     Args:
         rows: dictionaries with ``model, date, parameters, active_parameters, training_tokens,
             open_weights``, as in ``load_table("timeline")``; counts are plain numbers.
-        ax: where to draw; by default a new figure, as tall as the table needs.
-    Returns:
-        The axes.
+
     Raises:
         ValueError: no rows, or a cell that is neither a count nor a date.
 
