@@ -262,6 +262,17 @@ def _merge_from_the_right(word, merges):
     return tokens
 
 
+def _merge_by_spelling(word, merges):
+    tokens = list(word)
+    for left, right in merges:
+        i = 0
+        while i + 1 < len(tokens):
+            if tokens[i] + tokens[i + 1] == left + right:
+                tokens[i : i + 2] = [left + right]
+            i += 1
+    return tokens
+
+
 def _merge_by_replace(word, merges):
     text = " ".join(word)
     for left, right in merges:
@@ -274,12 +285,14 @@ def _merge_cases(g: torch.Generator) -> list[Case]:
     doubled = [("a", "a"), ("aa", "aa"), ("aa", "b")]
     # "b c" also stands inside "ab c": a replacement in a string joins across tokens
     inside = [("a", "b"), ("b", "c"), ("c", "a"), ("ab", "ca")]
+    spelled = [("a", "b"), ("b", "c"), ("a", "bc"), ("d", "ab")]
     return [
         Case(("babcab", crossing[1::-1]), note="two merges that compete for b"),
         Case((_letters(g, "abcd", 11), crossing), note="five merges"),
         Case(("a" * (2 * _integer(g, 3, 6) + 1) + "b", doubled), note="an odd number of a"),
         Case(("abc" + _letters(g, "abc", 13), inside), note="ab c is not a b c"),
         Case(("abcabcd" + _letters(g, "abcd", 7), crossing), note="the same pair in two places"),
+        Case(("dabc" + _letters(g, "abcd", 5), spelled), note="a bc is not ab c"),
         Case(("xyz", crossing), note="nothing to join"),
         Case(("", doubled), note="the empty word"),
     ]
@@ -341,6 +354,12 @@ _APPLY_MERGES = Exercise(
             _merge_from_the_right,
             "You join from the right. It makes a difference where a token repeats: *a a a* "
             "becomes *aa a*, not *a aa*.",
+        ),
+        Misconception(
+            "by_spelling",
+            _merge_by_spelling,
+            "You compare what two tokens spell together. The merge (a, bc) does not join *ab c*, "
+            "though both spell *abc*: compare the left token and the right one, each for itself.",
         ),
         Misconception(
             "by_replace",
@@ -445,6 +464,20 @@ def _split_sum_of_probabilities(text, log_probs):
     return _choose(text, log_probs, lambda s: sum(math.exp(log_probs[p]) for p in s))
 
 
+def _split_by_products(text, log_probs):
+    best, start_of = [1.0] + [0.0] * len(text), [0] * (len(text) + 1)
+    for end in range(1, len(text) + 1):
+        for start in range(end):
+            product = best[start] * math.exp(log_probs.get(text[start:end], -math.inf))
+            if product > best[end]:
+                best[end], start_of[end] = product, start
+    pieces, end = [], len(text) if best[-1] else 0
+    while end:
+        pieces.append(text[start_of[end] : end])
+        end = start_of[end]
+    return pieces[::-1]
+
+
 def _split_backwards(text, log_probs):
     return best_split(text, log_probs)[::-1]
 
@@ -473,6 +506,7 @@ def _split_cases(g: torch.Generator) -> list[Case]:
         Case((_letters(g, "xy", 9), vocabulary("xy", 5)), note="nine letters over x, y"),
         Case((_letters(g, "nop", 10), vocabulary("nop", 11)), note="ten letters over n, o, p"),
         Case(("happy!", _PIECES), note="a character that no piece covers"),
+        Case(("ab" * 97, {"ab": -8.25, "b": -2.0}), note="97 pieces, each rare"),
         Case((_letters(g, "abc", 8), vocabulary("abc", 7)), note="eight letters over a, b, c"),
     ]
 
@@ -537,6 +571,12 @@ _BEST_SPLIT = Exercise(
             "of each other: their probabilities multiply.",
         ),
         Misconception(
+            "products",
+            _split_by_products,
+            "You multiply probabilities. In a long text the product falls below the smallest "
+            "number that a computer holds, and is 0: add logarithms and compare the sums.",
+        ),
+        Misconception(
             "backwards",
             _split_backwards,
             "The pieces come out from right to left: Viterbi's way back begins at the end. Reverse "
@@ -550,9 +590,10 @@ _BEST_SPLIT = Exercise(
         "`text[start:end]` in `log_probs`, and add its score to `best[start]`.",
         "Remember for each `end` which `start` won; then walk back from the end of the text.",
     ],
-    success="Among exponentially many ways you found the best with two loops.",
-    remark="A text of n characters has 2ⁿ⁻¹ ways to be cut. Viterbi's algorithm looks at n(n+1)/2 "
-    "pieces, because the best way to a place does not depend on what comes after it.",
+    success="Among exponentially many ways you found the best.",
+    remark="A text of n characters has up to 2ⁿ⁻¹ ways to be cut, and trying all is slow from some "
+    "twenty on. Viterbi's algorithm looks at n(n+1)/2 pieces, because the best way to a place does "
+    "not depend on what comes after it.",
 )
 
 # 03.cut_to_bytes -------------------------------------------------------------------------------
@@ -595,6 +636,15 @@ def _cut_graphemes(text, n_bytes):
 
 def _cut_strictly_less(text, n_bytes):
     return cut_to_bytes(text, n_bytes - 1)
+
+
+def _cut_one_too_many(text, n_bytes):
+    kept = ""
+    for grapheme in regex.findall(r"\X", text):
+        if len(kept.encode("utf-8")) >= n_bytes:
+            break
+        kept += grapheme
+    return kept
 
 
 def _cut_skipping(text, n_bytes):
@@ -700,6 +750,12 @@ _CUT_TO_BYTES = Exercise(
             "One byte is left unused where the text would fit exactly: *at most* `n_bytes`.",
         ),
         Misconception(
+            "one_too_many",
+            _cut_one_too_many,
+            "You ask whether there is room left before you add a grapheme, and not whether it "
+            "fits. The last one goes beyond `n_bytes`.",
+        ),
+        Misconception(
             "skipping",
             _cut_skipping,
             "A grapheme that does not fit is left out, and a later one taken. The result is no "
@@ -766,10 +822,9 @@ QUIZ = [
         ],
         answer=1,
         why=[
-            "It needs about as many. Each has three bytes, but that alone explains less than the "
-            "gap.",
-            "With a vocabulary learnt from equal shares the gap nearly closes, with the same "
-            "algorithm and the same bytes.",
+            "It needs few more. Each has three bytes, but that alone explains less than the gap.",
+            "With a vocabulary learnt from equal shares most of the gap is gone. A pattern that "
+            "knows its vowel marks takes most of the rest.",
             "Word length matters little to BPE once the pieces are known.",
         ],
     ),

@@ -29,7 +29,8 @@ def learn_pieces(
     With counts in the text as it is spelled so far, N pieces in all:
 
     - ``gain``: count(ab) · log(N · count(ab) / (count(a) · count(b))), by how much the logarithm
-      of the text's likelihood grows, to first order. It favours frequent pairs.
+      of the text's likelihood grows while all other shares are held fixed. It favours frequent
+      pairs.
     - ``ratio``: count(ab) / (count(a) · count(b)). Up to the factor N it is p(ab) / p(a) p(b),
       by which one occurrence of the pair becomes more probable. It favours rare pieces, and
       spells a text in more tokens.
