@@ -4,19 +4,165 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
 
+# The self-check at the start of the chapter --------------------------------------------------
+
+
+def _section(title: str, target: str, minutes: int) -> dict[str, Any]:
+    """A section of the chapter: its title, its label in the page, its minutes."""
+    return {"title": title, "target": target, "minutes": minutes}
+
+
+EVERYBODY = _section("Gradient descent, seen", "math-descent", 9)
+
+SELF_CHECK: list[dict[str, Any]] = [
+    {
+        "text": "How long is the vector (3, 4), and what is its dot product with (4, −3)?",
+        "choices": [
+            "Length 5, dot product 0",
+            "Length 7, dot product 0",
+            "Length 5, dot product 24",
+        ],
+        "answer": 0,
+        "why": [
+            "√(9 + 16) = 5, and 3·4 + 4·(−3) = 0: the two stand at a right angle.",
+            "The length is √(9 + 16), not 3 + 4.",
+            "The second product is negative: 12 − 12.",
+        ],
+        "section": _section("Vectors", "math-vectors", 4),
+    },
+    {
+        "text": "A has 2 rows and 3 columns, B has 3 rows and 5 columns. What is AB?",
+        "choices": [
+            "Not defined",
+            "A matrix with 3 rows and 3 columns",
+            "A matrix with 2 rows and 5 columns",
+        ],
+        "answer": 2,
+        "why": [
+            "The inner sizes, 3 and 3, agree: that is all that is asked.",
+            "The inner size is the one that is summed over. It disappears.",
+            "The inner sizes agree and disappear, the outer ones stay.",
+        ],
+        "section": _section("Matrices", "math-matrices", 6),
+    },
+    {
+        "text": "In PyTorch `x` has shape (4, 1) and `y` has shape (3,). What is `x + y`?",
+        "choices": ["An error", "A tensor of shape (4, 3)", "A tensor of shape (4, 1)"],
+        "answer": 1,
+        "why": [
+            "A size of 1 stretches to fit, and a missing axis counts as 1.",
+            "y acts as (1, 3); then both 1s stretch.",
+            "The second axis of x has size 1 and gives way to the 3.",
+        ],
+        "section": _section("Shapes and broadcasting", "math-broadcasting", 5),
+    },
+    {
+        "text": 'What does `einsum("bi,bi->b", x, y)` compute?',
+        "choices": [
+            "One dot product for each row b",
+            "The matrix product of x and y",
+            "The products entry by entry",
+        ],
+        "answer": 0,
+        "why": [
+            "b is kept, i is missing behind the arrow: multiply and sum over i.",
+            "That would need a letter which only one of the two has, on either side.",
+            "It multiplies entry by entry, and then sums over i.",
+        ],
+        "section": _section("Einsum, read aloud", "math-einsum", 4),
+    },
+    {
+        "text": "X and Y are independent, each with mean 0 and variance 1. "
+        "What are the variances of X + Y and of 3X?",
+        "choices": ["2 and 3", "√2 and 3", "2 and 9"],
+        "answer": 2,
+        "why": [
+            "The first is right. A factor comes out of a variance squared.",
+            "Those are the standard deviations, the roots of the variances.",
+            "Variances of independent variables add up; a factor comes out squared.",
+        ],
+        "section": _section("Chance, expectation, variance", "math-probability", 7),
+    },
+    {
+        "text": "P(rain) = ½, P(rain and wind) = ⅛. What is P(wind | rain), "
+        "the probability of wind given rain?",
+        "choices": ["1/16", "¼", "⅝"],
+        "answer": 1,
+        "why": [
+            "That would be the product. Given means: divide.",
+            "⅛ divided by ½: of the rainy half, a quarter is windy.",
+            "Adding does not answer a question that begins with *given*.",
+        ],
+        "section": _section("Conditional probability", "math-conditional", 4),
+    },
+    {
+        "text": "What is log(ab) − log(b), with natural logarithms?",
+        "choices": ["log(a)", "a", "log(a) · log(b)"],
+        "answer": 0,
+        "why": [
+            "log(ab) = log(a) + log(b).",
+            "Almost: the logarithm is still there.",
+            "A logarithm turns a product into a sum.",
+        ],
+        "section": _section("Logarithms and exponentials", "math-logarithms", 5),
+    },
+    {
+        "text": "Which has the higher entropy, and how much?",
+        "choices": [
+            "A fair coin: 1 bit",
+            "A coin that always shows heads: 1 bit",
+            "Both the same: ½ bit",
+        ],
+        "answer": 0,
+        "why": [
+            "Entropy is the mean surprise; nothing with two sides surprises more.",
+            "What always happens never surprises: its entropy is 0.",
+            "A coin without surprise has entropy 0.",
+        ],
+        "section": _section("Entropy and its relatives", "math-entropy", 5),
+    },
+    {
+        "text": "What is the derivative of f(x) = (2x + 1)³?",
+        "choices": ["3(2x + 1)²", "6(2x + 1)²", "6x²"],
+        "answer": 1,
+        "why": [
+            "The chain rule multiplies by the derivative of the inside, 2.",
+            "Outside 3(…)², inside 2, multiplied: 6(2x + 1)².",
+            "The inside stays as it is in the derivative of the outside.",
+        ],
+        "section": _section("Derivatives and gradients", "math-derivatives", 6),
+    },
+    {
+        "text": "A function takes 3 numbers and returns 2. What is its Jacobian?",
+        "choices": [
+            "A single number",
+            "A vector of 3 numbers",
+            "A matrix with 2 rows and 3 columns",
+        ],
+        "answer": 2,
+        "why": [
+            "There are six derivatives: each output by each input.",
+            "That is the gradient of a single output. Here are two.",
+            "One row for each output, one column for each input.",
+        ],
+        "section": _section("Jacobians", "math-jacobian", 5),
+    },
+]
+
 # 00.broadcast_shape ----------------------------------------------------------------------------
 
 Shape = tuple[int, ...]
 
 
-def broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Predict the shape of x + y from the shapes of x and y, without making x or y.
+def broadcast_shape(a: tuple, b: tuple) -> tuple | None:
+    """Predict the shape of x + y from the shapes of x and y alone.
 
     Args:
         a: shape of x, such as (3, 1). The shape of a single number is ().
@@ -156,14 +302,15 @@ _BROADCAST_SHAPE = Exercise(
 
 
 def bilinear_scores(x: Tensor, w: Tensor, y: Tensor) -> Tensor:
-    """Score every row of x against every row of y through a matrix, text by text.
+    """Score each row of x against each row of y through a matrix, by text.
 
     Args:
         x: (B, T, C), T vectors of width C for each of B texts.
         w: (C, D), one matrix for all texts.
         y: (B, S, D), S vectors of width D for each text.
     Returns:
-        (B, T, S): entry [b, t, s] is the sum over c and d of x[b, t, c] w[c, d] y[b, s, d].
+        (B, T, S): entry [b, t, s] is the sum over c and d of
+        x[b, t, c] · w[c, d] · y[b, s, d].
     """
     return torch.einsum("btc,cd,bsd->bts", x, w, y)
 
@@ -290,7 +437,7 @@ _BILINEAR = Exercise(
 
 
 def log_sum_exp(x: Tensor) -> Tensor:
-    """Compute log(exp(x₁) + … + exp(xₙ)) along the last axis, for numbers of any size.
+    """Compute log(exp(x₁) + … + exp(xₙ)) along the last axis, safely.
 
     Args:
         x: scores (…, n), which may be thousands, and may be −∞.
@@ -451,7 +598,7 @@ _LOG_SUM_EXP = Exercise(
 # 00.numerical_jacobian -------------------------------------------------------------------------
 
 
-def numerical_jacobian(f: Callable[[Tensor], Tensor], x: Tensor, h: float) -> Tensor:
+def numerical_jacobian(f: Callable, x: Tensor, h: float) -> Tensor:
     """Estimate the Jacobian of f at x by central differences.
 
     Args:
@@ -459,8 +606,8 @@ def numerical_jacobian(f: Callable[[Tensor], Tensor], x: Tensor, h: float) -> Te
         x: the place (n,).
         h: how far to step to either side.
     Returns:
-        (m, n): entry [i, j] is (fᵢ(x + h·eⱼ) − fᵢ(x − h·eⱼ)) / (2h), where eⱼ is 1 at place j
-        and 0 elsewhere.
+        (m, n): entry [i, j] is (fᵢ(x + h·eⱼ) − fᵢ(x − h·eⱼ)) / (2h),
+        where eⱼ is 1 at place j and 0 elsewhere.
     """
     steps = h * torch.eye(len(x), dtype=x.dtype)
     columns = [(f(x + step) - f(x - step)) / (2 * h) for step in steps]
