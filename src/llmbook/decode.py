@@ -41,7 +41,7 @@ class Prepared:
             of each batch size). What quantised weights need to be fast.
 
     Source: Pope et al. 2023, section 2 (a decoding step is bound by reading the weights).
-    Taught in chapter 16.
+    Taught in chapter 10.
     """
 
     def __init__(

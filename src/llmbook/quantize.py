@@ -19,6 +19,8 @@ from llmbook.tokenizers import BPETokenizer
 from llmbook.weights.gguf_blocks import Q41
 from llmbook.weights.llama import load_gguf, load_gguf_blocks
 
+ROWS_AT_A_TIME = 512
+
 
 class QuantisedLinear(nn.Module):
     """y = W x + b with W stored in 8 or 4 bits: W = scale · codes + minimum.
@@ -30,7 +32,7 @@ class QuantisedLinear(nn.Module):
     j + group / 2 in the high half, as GGUF's Q4_1 does.
 
     Source: Dettmers et al. 2022, section 2 (scales per row); Dettmers and Zettlemoyer 2023,
-    section 2 (blocks of few bits). Taught in chapter 16.
+    section 2 (blocks of few bits). Taught in chapter 17.
     """
 
     codes: Tensor
@@ -103,10 +105,13 @@ class QuantisedLinear(nn.Module):
         """Multiply with the dequantised matrix.
 
         Compiled, and for one vector, the codes are read once and turned into floats in the
-        processor's registers. Otherwise the whole matrix is made first.
+        processor's registers. Otherwise some rows of the matrix are made at a time, so few that
+        they are still in the processor's cache when they are multiplied.
         """
         if not torch.compiler.is_compiling() or x.shape[:-1].numel() != 1:
-            return F.linear(x, self.dequantise(), self.bias)
+            some = (slice(i, i + ROWS_AT_A_TIME) for i in range(0, len(self.codes), ROWS_AT_A_TIME))
+            y = torch.cat([F.linear(x, self.rows(rows)) for rows in some], dim=-1)
+            return y if self.bias is None else y + self.bias
         y = self._dot(x.flatten()).view(*x.shape[:-1], -1)
         return y if self.bias is None else y + self.bias
 
@@ -155,7 +160,7 @@ def quantize(model: GPT, bits: int = 8, group_size: int = 32) -> GPT:
     Raises:
         ValueError: another number of bits, or groups that do not fit.
 
-    Taught in chapter 16.
+    Taught in chapter 17.
     """
     if bits not in (4, 8):
         raise ValueError(f"bits={bits}: choose 8 or 4")

@@ -75,13 +75,16 @@ def paired_bootstrap(
 
     Each resample draws the same documents for both, so that what makes a document hard for either
     model cancels: the interval of the difference is narrower than the two intervals suggest.
+    ``strata`` as in `bootstrap_interval`.
     """
     if len(values) != len(other):
         raise ValueError(
             f"{len(values)} and {len(other)} documents: both need the same ones, in the same order"
         )
     difference = np.asarray(values, dtype=float) - np.asarray(other, dtype=float)
-    return bootstrap_interval(difference, weights, level=level, n_resamples=n_resamples, seed=seed)
+    return bootstrap_interval(
+        difference, weights, strata=strata, level=level, n_resamples=n_resamples, seed=seed
+    )
 
 
 def _resampled_sums(

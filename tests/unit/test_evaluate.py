@@ -184,3 +184,10 @@ def test_the_report_has_each_source_and_all_of_them():
     report = bits_per_byte_by_source(documents, n_bytes * math.log(2) * 3, n_resamples=100)
     assert list(report) == [*SOURCES, "all"]
     assert all(interval == pytest.approx((3, 3, 3)) for interval in report.values())
+
+
+def test_a_paired_interval_is_resampled_within_strata_when_they_are_named():
+    better, worse = [1.0, 1.0, 5.0, 5.0], [1.1, 1.1, 5.9, 5.9]
+    assert paired_bootstrap(worse, better, strata=[*"aabb"]) == pytest.approx((0.5, 0.5, 0.5))
+    across = paired_bootstrap(worse, better)
+    assert across.low < 0.5 < across.high
