@@ -34,7 +34,7 @@ llmbook.register("descent_explorer", function (app, data, t) {
   const plot = h("div", { class: "lb-plot de-map" });
   const knob = s("g", { class: "de-knob", tabindex: "0", role: "slider", "aria-label": t("start"),
     "aria-valuemin": -100, "aria-valuemax": 100, "aria-roledescription": "2-D" },
-    s("circle", { class: "de-halo sd-halo", r: 17 }), s("circle", { class: "de-dot", r: 8 }));
+    s("circle", { class: "de-halo", r: 17 }), s("circle", { class: "de-dot", r: 8 }));
   const line = s("polyline", { class: "de-path" }), dots = s("g", { class: "de-steps" });
   const rings = s("g", null), cross = s("path", { class: "de-cross" });
   let side = 300;
