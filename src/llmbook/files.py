@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -13,8 +15,9 @@ from torch import Tensor
 MAX_JSON_BYTES = 64 * 1024 * 1024
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file so that it is there completely or not at all, even if power fails.
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A new file to write, which takes its name when it is complete, even if power fails.
 
     The content goes to a file beside the final name, is flushed to the disk, and is renamed.
     """
@@ -23,12 +26,18 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")  # one name: a killed run leaves one at most
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a file so that it is there completely or not at all; see `replacing`."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from llmbook.datasets.batches import IGNORE, check_position
+from llmbook.nn import causal_mask
 
 
 def packed_mask(
@@ -25,9 +26,7 @@ def packed_mask(
         window: how many of the last tokens it may look at; None means all.
     """
     own = (documents[:, :, None] == documents[:, None, :]) & (documents >= 0)[:, :, None]
-    causal = torch.ones(own.shape[1:], dtype=torch.bool, device=own.device).tril()
-    if window is not None:
-        causal = causal.triu(1 - window)
+    causal = causal_mask(documents.shape[1], device=documents.device, window=window)
     return (own & causal)[:, None]
 
 

@@ -7,12 +7,13 @@ zeros, the number of ids (8), the SHA-256 of the ids (32), 8 bytes of zeros; lit
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from llmbook.files import replacing
 
 _HEADER = struct.Struct("<8sI4xQ32s8x")
 _MAGIC = b"LLMTOK01"
@@ -35,31 +36,22 @@ def write_token_file(
         ValueError: an id outside the vocabulary.
         OSError: the disk is full or read-only; a file that stood there before still does.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
-    temporary = path.with_name(f".{path.name}.tmp")
     digest, count = hashlib.sha256(), 0
-    try:
-        with temporary.open("wb") as file:
-            file.write(bytes(_HEADER.size))
-            for piece in pieces:
-                ids = np.asarray(piece, dtype=np.int64)
-                if ids.size and (ids.min() < 0 or ids.max() >= vocab_size):
-                    raise ValueError(
-                        f"ids from {ids.min()} to {ids.max()} do not fit vocab_size={vocab_size}"
-                    )
-                content = ids.astype(dtype).tobytes()
-                digest.update(content)
-                file.write(content)
-                count += ids.size
-            file.seek(0)
-            file.write(_HEADER.pack(_MAGIC, dtype.itemsize, count, digest.digest()))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(bytes(_HEADER.size))
+        for piece in pieces:
+            ids = np.asarray(piece, dtype=np.int64)
+            if ids.size and (ids.min() < 0 or ids.max() >= vocab_size):
+                raise ValueError(
+                    f"ids from {ids.min()} to {ids.max()} do not fit vocab_size={vocab_size}"
+                )
+            content = ids.astype(dtype).tobytes()
+            digest.update(content)
+            file.write(content)
+            count += ids.size
+        file.seek(0)
+        file.write(_HEADER.pack(_MAGIC, dtype.itemsize, count, digest.digest()))
     return count
 
 

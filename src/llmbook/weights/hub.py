@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from llmbook.config import GPTConfig
@@ -16,6 +15,7 @@ from llmbook.models import GPT
 from llmbook.tokenizers import END_OF_TEXT, BPETokenizer
 from llmbook.weights.build import fill
 from llmbook.weights.hub_config import from_hub_config, to_hub_config
+from llmbook.weights.layout import write_folder
 from llmbook.weights.names import from_hub, to_hub
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -86,35 +86,25 @@ def export_hf(
     Raises:
         ValueError: the model's choices are neither GPT-2's nor Llama's.
     """
-    folder = Path(folder)
     end_of_text = None if tokenizer is None else tokenizer.end_of_text_id
     document = to_hub_config(model.config, end_of_text)
     state = model.state_dict()
     if model.config.tie_embeddings:
         del state["output.weight"]
-    tensors = {
-        k: v.detach().to("cpu", dtype).contiguous() for k, v in to_hub(state, model.config).items()
-    }
-    write_atomically(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
-    write_atomically(folder / "config.json", _json(document))
+    tensors = {k: v.to("cpu", dtype) for k, v in to_hub(state, model.config).items()}
+    folder = write_folder(folder, document, tensors)
     if tokenizer is not None:
         tokenizer.save(folder / "tokenizer.json")
-        write_atomically(folder / "tokenizer_config.json", _json(_tokenizer_config(model.config)))
+        settings = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": model.config.context_length,
+            "bos_token": END_OF_TEXT,
+            "eos_token": END_OF_TEXT,
+            "clean_up_tokenization_spaces": False,
+        }
+        content = json.dumps(settings, indent=2) + "\n"
+        write_atomically(folder / "tokenizer_config.json", content.encode())
     return folder
-
-
-def _tokenizer_config(config: GPTConfig) -> dict[str, object]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.context_length,
-        "bos_token": END_OF_TEXT,
-        "eos_token": END_OF_TEXT,
-        "clean_up_tokenization_spaces": False,
-    }
-
-
-def _json(document: object) -> bytes:
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def find_folder(name_or_folder: str | Path) -> Path:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmbook.config import GPTConfig, RopeScaling
-
-MAX_CONTEXT = 1 << 22
-"""Longer contexts are refused."""
-MAX_ROTATIONS = 1 << 27
-"""Most numbers in RoPE's tables, positions times head width: more would fill the memory."""
+from llmbook.weights.layout import read_config
 
 
 def to_hub_config(config: GPTConfig, end_of_text_id: int | None) -> dict[str, Any]:
@@ -47,27 +43,7 @@ def from_hub_config(document: dict[str, Any]) -> GPTConfig:
     readers = {"gpt2": _read_gpt2, "llama": _read_llama}
     if not isinstance(family, str) or family not in readers:
         raise ValueError(f"config.json: model_type {family!r} is neither 'gpt2' nor 'llama'")
-    try:
-        config = readers[family](document)
-    except KeyError as error:
-        raise ValueError(f"config.json lacks {error.args[0]!r}") from None
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"config.json has a value of the wrong kind: {error}") from None
-    try:
-        refuse_long_context(config)
-    except ValueError as error:
-        raise ValueError(f"config.json: {error}") from None
-    return config
-
-
-def refuse_long_context(config: GPTConfig) -> None:
-    """Raise ValueError where tables of positions alone would fill the memory."""
-    turned = config.d_head if config.position == "rope" else 0
-    if config.context_length > MAX_CONTEXT or config.context_length * turned > MAX_ROTATIONS:
-        raise ValueError(
-            f"a context of {config.context_length:,} is over {MAX_CONTEXT:,}, or over "
-            f"{MAX_ROTATIONS:,} with heads of width {turned:,}"
-        )
+    return read_config(document, family, lambda: readers[family](document))
 
 
 def _is_llama(config: GPTConfig) -> bool:

@@ -1,4 +1,4 @@
-"""What reading and writing BERT's and Marian's folders in the hub's layout have in common."""
+"""What reading and writing folders in the hub's layout have in common, whatever the family."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from torch import Tensor
 
 from llmbook.config import TransformerConfig
 from llmbook.files import write_atomically
-from llmbook.weights.hub_config import MAX_CONTEXT
+
+MAX_CONTEXT = 1 << 22
+"""Longer contexts are refused."""
+MAX_ROTATIONS = 1 << 27
+"""Most numbers in RoPE's tables, positions times head width: more would fill the memory."""
 
 Config = TypeVar("Config", bound=TransformerConfig)
 
@@ -36,11 +40,21 @@ def read_config(document: dict[str, Any], family: str, make: Callable[[], Config
         raise ValueError(f"config.json lacks {error.args[0]!r}") from None
     except (TypeError, AttributeError) as error:
         raise ValueError(f"config.json has a value of the wrong kind: {error}") from None
-    if config.context_length > MAX_CONTEXT:
-        raise ValueError(
-            f"config.json: a context of {config.context_length:,} is over {MAX_CONTEXT:,}"
-        )
+    try:
+        refuse_long_context(config)
+    except ValueError as error:
+        raise ValueError(f"config.json: {error}") from None
     return config
+
+
+def refuse_long_context(config: TransformerConfig) -> None:
+    """Raise ValueError where tables of positions alone would fill the memory."""
+    turned = config.d_head if config.position == "rope" else 0
+    if config.context_length > MAX_CONTEXT or config.context_length * turned > MAX_ROTATIONS:
+        raise ValueError(
+            f"a context of {config.context_length:,} is over {MAX_CONTEXT:,}, or over "
+            f"{MAX_ROTATIONS:,} with heads of width {turned:,}"
+        )
 
 
 def our_activation(name: str) -> Any:

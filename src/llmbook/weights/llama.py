@@ -18,7 +18,7 @@ from llmbook.weights.build import fill
 from llmbook.weights.gguf import GGUFFile, GGUFTensor, read_gguf
 from llmbook.weights.gguf_blocks import Q41
 from llmbook.weights.hub import find_folder, load_hub_folder
-from llmbook.weights.hub_config import refuse_long_context
+from llmbook.weights.layout import refuse_long_context
 from llmbook.weights.names import gguf_names
 
 _NOT_SUPPORTED = (

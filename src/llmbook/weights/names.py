@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.config import GPTConfig
+from llmbook.weights.layout import rename
 
 LLAMA_BLOCK = {
     "attention_norm": "input_layernorm",
@@ -84,20 +85,20 @@ def gpt2_names(n_layer: int) -> dict[str, str]:
 def to_hub(state: Mapping[str, Tensor], config: GPTConfig) -> dict[str, Tensor]:
     """Our state dict under the hub's names and layouts."""
     if config.position == "rope":
-        return _rename(state, llama_names(config.n_layer))
+        return rename(state, llama_names(config.n_layer))
     joined = dict(state)
     for i in range(config.n_layer):
         for kind in ("weight", "bias"):
             parts = [joined.pop(f"blocks.{i}.attention.{n}.{kind}") for n in _QKV]
             joined[f"transformer.h.{i}.attn.c_attn.{kind}"] = torch.cat(parts)
-    renamed = _rename(joined, gpt2_names(config.n_layer))
+    renamed = rename(joined, gpt2_names(config.n_layer))
     return {k: _transpose_gpt2(k, v) for k, v in renamed.items()}
 
 
 def from_hub(state: Mapping[str, Tensor], config: GPTConfig) -> dict[str, Tensor]:
     """The hub's tensors under our names and layouts; buffers that it stores are left out."""
     if config.position == "rope":
-        return _rename(state, _inverse(llama_names(config.n_layer)))
+        return rename(state, _inverse(llama_names(config.n_layer)))
     prefixed = {_with_prefix(k): v for k, v in state.items() if not _is_gpt2_buffer(k)}
     upright = {k: _transpose_gpt2(k, v) for k, v in prefixed.items()}
     for i in range(config.n_layer):
@@ -105,18 +106,10 @@ def from_hub(state: Mapping[str, Tensor], config: GPTConfig) -> dict[str, Tensor
             fused = upright.pop(f"transformer.h.{i}.attn.c_attn.{kind}")
             for name, part in zip(_QKV, fused.chunk(3), strict=True):
                 upright[f"blocks.{i}.attention.{name}.{kind}"] = part
-    return _rename(upright, _inverse(gpt2_names(config.n_layer)))
+    return rename(upright, _inverse(gpt2_names(config.n_layer)))
 
 
 _QKV = ("query", "key", "value")
-
-
-def _rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    renamed = {}
-    for key, tensor in state.items():
-        module, kind = key.rsplit(".", 1)
-        renamed[f"{names.get(module, module)}.{kind}"] = tensor
-    return renamed
 
 
 def _inverse(names: Mapping[str, str]) -> dict[str, str]:
