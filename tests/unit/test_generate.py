@@ -337,3 +337,11 @@ def test_settings_out_of_range_are_refused(model, bad, message):
     arguments = {"ids": PROMPT, "max_new_tokens": 2, **bad}
     with pytest.raises(ValueError, match=message):
         generate(model, arguments.pop("ids"), **arguments)
+
+
+def test_the_distribution_is_the_softmax_itself_unless_a_temperature_is_given():
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(11, 8, 1, 2, 8)).eval()
+    ids = torch.tensor([[1, 2, 3]])
+    expected = model(ids)[0, -1].softmax(-1)
+    torch.testing.assert_close(next_token_distribution(model, ids), expected)

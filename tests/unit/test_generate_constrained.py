@@ -183,6 +183,15 @@ def test_within_a_limit_only_texts_that_fit_are_begun(tokenizer, n_tokens):
     assert "a" * (n_tokens + 1) not in texts
 
 
+def test_an_ending_counts_as_many_tokens_as_the_vocabulary_needs(tokenizer):
+    word = max(
+        (tokenizer.token_bytes(i) for i in range(256, tokenizer.end_of_text_id)), key=len
+    ).decode()
+    assert len(word.encode()) >= 4
+    assert fits(Constraint.regex(re.escape(word) * 2, tokenizer), 2)
+    assert not fits(Constraint.regex(re.escape(word) * 2, tokenizer), 1)
+
+
 def fits(constraint, n_tokens) -> bool:
     """Whether generation begins at all."""
     try:
@@ -298,6 +307,8 @@ TREE = {
          '"xabc"']),
         ({"type": "string", "pattern": "b"}, ['"b"', '"abc"'], ['"ac"']),
         ({"type": "string", "pattern": r"^\$$"}, ['"$"'], ['""', '"a"']),
+        ({"type": "string", "pattern": r"^a\\$"}, [r'"a\\"'], ['"a"', r'"a\\b"']),
+        ({"type": "string", "pattern": "^a b.$"}, ['"a b "', '"a bc"'], ['"a\tb "', '"ab "']),
         ({"const": {"a": [1, "x\n"]}}, [r'{"a": [1, "x\n"]}'], ["{}"]),
         ({"enum": [1, "a", None, True], "type": ["string", "null"]}, ['"a"', "null"], ["1",
          "true"]),

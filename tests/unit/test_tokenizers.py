@@ -199,3 +199,12 @@ def _shared_reference():
     if "reference" not in _CACHE:
         _CACHE["reference"] = tokenizers.Tokenizer.from_str(_saved_text())
     return _CACHE["reference"]
+
+
+def test_a_saved_file_says_that_end_of_text_is_special(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    BPETokenizer.train("to be or not to be " * 9, vocab_size=270).save(path)
+    library = pytest.importorskip("tokenizers").Tokenizer.from_file(str(path))
+    end = library.token_to_id("<|endoftext|>")
+    assert library.decode([end]) == ""
+    assert library.decode([end], skip_special_tokens=False) == "<|endoftext|>"

@@ -360,3 +360,16 @@ def test_a_batch_is_made_of_tensors_ready_for_the_model(small):
     assert batch.ids.dtype == batch.types.dtype == torch.int64
     assert batch.mask.dtype == torch.bool
     assert (batch.ids[~batch.mask] == small.pad_id).all()
+
+
+def test_a_list_of_pieces_is_read_as_lower_case_unless_told_otherwise(tmp_path):
+    path = tmp_path / "vocab.txt"
+    path.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nA\n", encoding="utf-8")
+    assert WordPieceTokenizer.load(path).encode("A") == WordPieceTokenizer.load(path).encode("a")
+    cased = WordPieceTokenizer.load(path, lowercase=False)
+    assert cased.encode("A") != cased.encode("a")
+
+
+def test_a_pair_that_occurs_once_is_not_joined_unless_asked_for():
+    assert learn_pieces({"ab": 1, "cd": 2}, 9) == ["cd"]
+    assert set(learn_pieces({"ab": 1, "cd": 2}, 9, min_count=1)) == {"ab", "cd"}
