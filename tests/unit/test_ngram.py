@@ -32,7 +32,7 @@ def model() -> NGramModel:
 
 
 def reference_discount(counts: Counter, count: int) -> Fraction:
-    """Equation 26 with fractions, the fixed discounts where it cannot be used."""
+    """The discounts with fractions, the fixed discounts where it cannot be used."""
     n = Counter(counts.values())
     fixed = (Fraction(1, 2), Fraction(1), Fraction(3, 2))
     if 0 in (n[1], n[2], n[3]):

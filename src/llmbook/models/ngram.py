@@ -36,8 +36,8 @@ class NGramModel:
     context reaches back beyond a boundary; n-grams that begin with one, having no left
     neighbour, keep their plain counts.
 
-    Source: Chen and Goodman 1999, section 3 (discounts: eq. 26; what they call modified
-    Kneser–Ney); plain counts after a boundary as in Heafield et al. 2013. Taught in chapter 4.
+    Source: Chen and Goodman 1999 (what they call modified Kneser–Ney); plain counts after a
+    boundary as in Heafield et al. 2013. Taught in chapter 4.
     """
 
     def __init__(

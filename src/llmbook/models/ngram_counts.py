@@ -136,7 +136,7 @@ def kneser_ney_discounts(counts: Tokens) -> tuple[float, float, float]:
     where n_k is how many n-grams have the count k. Where the counts are too few to tell (some n_k
     is 0, or a discount falls outside 0 … k) the fixed discounts ½, 1, 1½ are used.
 
-    Source: Chen and Goodman 1999, eq. 26.
+    Source: Chen and Goodman 1999, the discounts of modified Kneser–Ney smoothing.
     """
     n1, n2, n3, n4 = (
         int(n) for n in np.bincount(np.minimum(np.asarray(counts), 5), minlength=6)[1:5]
