@@ -202,7 +202,21 @@ def _shape_ones_refused(a: Shape, b: Shape) -> Shape | None:
 
 def _shape_multiples_repeated(a: Shape, b: Shape) -> Shape | None:
     pairs = list(itertools.zip_longest(reversed(a), reversed(b), fillvalue=1))
-    if any(max(m, n) % min(m, n) for m, n in pairs):
+    if any(max(m, n) % max(min(m, n), 1) for m, n in pairs):
+        return None
+    return tuple(max(m, n) for m, n in pairs)[::-1]
+
+
+def _shape_cut_short(a: Shape, b: Shape) -> Shape | None:
+    pairs = list(zip(reversed(a), reversed(b), strict=False))
+    if any(m != n and 1 not in (m, n) for m, n in pairs):
+        return None
+    return tuple(n if m == 1 else m for m, n in pairs)[::-1]
+
+
+def _shape_larger(a: Shape, b: Shape) -> Shape | None:
+    pairs = list(itertools.zip_longest(reversed(a), reversed(b), fillvalue=1))
+    if any(m != n and 1 not in (m, n) for m, n in pairs):
         return None
     return tuple(max(m, n) for m, n in pairs)[::-1]
 
@@ -224,6 +238,7 @@ def _shape_cases(g: torch.Generator) -> list[Case]:
         ((m, n, k), (m, k, n)),
         ((2 * m, n), (m, n)),
         ((k,), (m, n, k)),
+        ((m, 1), (0,)),
     ]
     return [Case(pair, note=f"{pair[0]} with {pair[1]}") for pair in pairs]
 
@@ -281,10 +296,22 @@ _BROADCAST_SHAPE = Exercise(
             "exactly 1 is repeated; 2 against 4 is refused.",
         ),
         Misconception(
+            "cut_short",
+            _shape_cut_short,
+            "Your walk ends where the shorter shape ends (`zip` does that). The axes that only the "
+            "longer one has stay in the result: against them stands a 1.",
+        ),
+        Misconception(
+            "larger",
+            _shape_larger,
+            "You take the larger of two sizes that fit. Right but for an empty axis: 1 beside 0 "
+            "gives 0, since the one entry is repeated no times. Take the size that is **not** 1.",
+        ),
+        Misconception(
             "added_up",
             _shape_added_up,
             "You add the sizes up, as joining two tensors end to end would. Adding tensors adds "
-            "entry to entry: each axis keeps the larger of two sizes that fit.",
+            "entry to entry: of two sizes that fit, an axis keeps the one that is not 1.",
         ),
     ],
     nudges=[
@@ -333,6 +360,10 @@ def _bilinear_width_kept(x: Tensor, w: Tensor, y: Tensor) -> Tensor:
 
 def _bilinear_matrix_turned(x: Tensor, w: Tensor, y: Tensor) -> Tensor:
     return torch.einsum("btc,dc,bsd->bts", x, w.reshape(w.shape[1], w.shape[0]), y)
+
+
+def _bilinear_all_axes_turned(x: Tensor, w: Tensor, y: Tensor) -> Tensor:
+    return x @ w @ y.permute(2, 1, 0)
 
 
 def _bilinear_reshaped_keys(x: Tensor, w: Tensor, y: Tensor) -> Tensor:
@@ -417,6 +448,12 @@ _BILINEAR = Exercise(
             "rows; it does not turn rows into columns. Here w needs no change: its letters are cd.",
         ),
         Misconception(
+            "all_axes_turned",
+            _bilinear_all_axes_turned,
+            "All axes of y were reversed, which is what `.T` does to three of them: the batch came "
+            "to stand last. Exchange the last two only: `y.transpose(-1, -2)`.",
+        ),
+        Misconception(
             "reshaped_keys",
             _bilinear_reshaped_keys,
             "y was reshaped from (B, S, D) to (B, D, S). That scrambles its numbers; to exchange "
@@ -457,6 +494,10 @@ def _lse_not_added_back(x: Tensor) -> Tensor:
     largest = x.amax(dim=-1, keepdim=True)
     largest = largest.masked_fill(largest.isinf(), 0.0)
     return (x - largest).exp().sum(dim=-1).log()
+
+
+def _lse_not_added_back_nan(x: Tensor) -> Tensor:
+    return (x - x.amax(dim=-1, keepdim=True)).exp().sum(dim=-1).log()
 
 
 def _lse_one_largest(x: Tensor) -> Tensor:
@@ -539,6 +580,12 @@ _LOG_SUM_EXP = Exercise(
             _lse_not_added_back,
             "You subtract the largest score and do not add it back. exp(x − m) = exp(x) / exp(m): "
             "the logarithm is too small by m.",
+        ),
+        Misconception(
+            "not_added_back_nan",
+            _lse_not_added_back_nan,
+            "The largest score m is subtracted and not added back: the logarithm of the sum is too "
+            "small by m. Add m at the end; then look at the row of −∞ only.",
         ),
         Misconception(
             "one_largest",

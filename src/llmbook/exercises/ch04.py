@@ -58,6 +58,24 @@ def _mle_across(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
     return {(v, w): n / context[v] for (v, w), n in pairs.items()}
 
 
+def _mle_joined(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
+    words = [w for s in sentences for w in s]
+    pairs, context = Counter(_pairs(words)), Counter(words[:-1])
+    return {(v, w): n / context[v] for (v, w), n in pairs.items()}
+
+
+def _mle_one_text(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
+    words = ["<s>", *(w for s in sentences for w in s), "</s>"]
+    pairs, context = Counter(_pairs(words)), Counter(words[:-1])
+    return {(v, w): n / context[v] for (v, w), n in pairs.items()}
+
+
+def _mle_last_words(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
+    pairs = Counter(p for s in sentences for p in _pairs(s))
+    context = Counter(w for s in sentences for w in s)
+    return {(v, w): n / context[v] for (v, w), n in pairs.items()}
+
+
 def _mle_no_marks(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
     pairs = Counter(p for s in sentences for p in _pairs(s))
     context = Counter(v for s in sentences for v, _ in _pairs(s))
@@ -151,6 +169,27 @@ _BIGRAM_MLE = Exercise(
             _mle_across,
             "Pairs such as (`</s>`, `<s>`) appear: your sentences were joined before they were "
             "cut into pairs. Take the pairs of each sentence by itself.",
+        ),
+        Misconception(
+            "joined",
+            _mle_joined,
+            "Your sentences were joined into one list of words, so the last word of one is "
+            "followed by the first of the next. Nobody wrote that pair: mark each sentence with "
+            "`<s>` and `</s>`, and take its pairs by itself.",
+        ),
+        Misconception(
+            "one_text",
+            _mle_one_text,
+            "`<s>` and `</s>` stand once, around all sentences together; between them a pair "
+            "reaches from the end of one sentence into the next. Each sentence has its own two "
+            "marks.",
+        ),
+        Misconception(
+            "last_words",
+            _mle_last_words,
+            "The last word of a sentence is counted as a context although no pair begins with it, "
+            "so the probabilities after it are too small. With `</s>` behind it, it has a pair; "
+            "and `<s>` is missing too.",
         ),
         Misconception(
             "no_marks",
@@ -263,6 +302,19 @@ def _ppl_underflow(probabilities: list[float], n_units: int) -> float:
     return math.inf if product == 0 else float(product ** (-1 / n_units))
 
 
+def _ppl_power_of_zero(probabilities: list[float], n_units: int) -> float:
+    return float(math.prod(probabilities) ** (-1 / n_units))
+
+
+def _ppl_power_after_check(probabilities: list[float], n_units: int) -> float:
+    return math.inf if 0 in probabilities else _ppl_power_of_zero(probabilities, n_units)
+
+
+def _ppl_no_root(probabilities: list[float], n_units: int) -> float:
+    product = math.prod(probabilities)
+    return math.inf if product == 0 else 1 / product
+
+
 def _ppl_log_of_zero(probabilities: list[float], n_units: int) -> float:
     return math.exp(-sum(math.log(p) for p in probabilities) / n_units)
 
@@ -362,6 +414,26 @@ _PERPLEXITY = Exercise(
             "number the computer has, becomes 0, and you report infinity. Add logarithms instead.",
         ),
         Misconception(
+            "power_of_zero",
+            _ppl_power_of_zero,
+            "Right for short texts. The product of two thousand probabilities comes out as 0, and "
+            "to divide by it (1 / product, or a negative power) is an error. Add logarithms, and "
+            "ask about a true 0 first.",
+        ),
+        Misconception(
+            "power_after_check",
+            _ppl_power_after_check,
+            "No probability is 0 in the long text, and yet their product comes out as 0: it is "
+            "smaller than any number the computer has. Add logarithms instead of multiplying.",
+        ),
+        Misconception(
+            "no_root",
+            _ppl_no_root,
+            "1 / product is what the **whole text** costs: it grows with its length, until the "
+            "product comes out as 0. Per unit, take the root: divide the sum of the logarithms by "
+            "n_units.",
+        ),
+        Misconception(
             "log_of_zero",
             _ppl_log_of_zero,
             "Right until a probability is 0: `math.log(0)` raises an error. What happened was "
@@ -434,6 +506,18 @@ def _gt_tokens(counts: list[int]) -> tuple[float, dict[int, float]]:
 def _gt_zero(counts: list[int]) -> tuple[float, dict[int, float]]:
     n = Counter(counts)
     return n[1] / sum(counts), {r: (r + 1) * n[r + 1] / n[r] for r in sorted(n)}
+
+
+def _gt_own_frequency(counts: list[int]) -> tuple[float, dict[int, float]]:
+    n = Counter(counts)
+    p, adjusted = good_turing(counts)
+    return p, {r: a if n[r + 1] else float(n[r]) for r, a in adjusted.items()}
+
+
+def _gt_own_in_ratio(counts: list[int]) -> tuple[float, dict[int, float]]:
+    n = Counter(counts)
+    rows = {r: (r + 1) * (n[r + 1] or n[r]) / n[r] for r in sorted(n)}
+    return n[1] / sum(counts), rows
 
 
 def _gt_types(counts: list[int]) -> tuple[float, dict[int, float]]:
@@ -519,6 +603,18 @@ _GOOD_TURING = Exercise(
             _gt_zero,
             "The largest counts become 0, because nothing was seen r + 1 times. Where N_{r+1} is "
             "0 the formula has no data: keep r.",
+        ),
+        Misconception(
+            "own_frequency",
+            _gt_own_frequency,
+            "Where no kind was seen r + 1 times you return N_r. That is a number of kinds; what is "
+            "kept is the count r itself.",
+        ),
+        Misconception(
+            "own_in_ratio",
+            _gt_own_in_ratio,
+            "Where N_{r+1} is 0 you put N_r in its place, so those counts come out as r + 1: more "
+            "than was seen. Without N_{r+1} there is nothing to correct with; keep r.",
         ),
         Misconception(
             "types",
