@@ -18,10 +18,11 @@ def bigram_mle(sentences: list[list[str]]) -> dict[tuple[str, str], float]:
     """Maximum-likelihood bigram probabilities.
 
     Args:
-        sentences: each a list of words. Before the first word stands "<s>", after the last
-            "</s>"; add them yourself.
+        sentences: each a list of words. Before the first word stands "<s>",
+            after the last "</s>"; add them yourself.
     Returns:
-        For every pair (v, w) that occurs: the probability of w, given that the word before is v.
+        For every pair (v, w) that occurs: the probability of w, given that
+        the word before is v.
     """
     pairs: Counter[tuple[str, str]] = Counter()
     for sentence in sentences:
@@ -240,7 +241,7 @@ _BIGRAM_MLE = Exercise(
 
 
 def perplexity(probabilities: list[float], n_units: int) -> float:
-    """Perplexity of a text per unit: per token, per word, per character, as you count.
+    """Perplexity of a text per unit: per token, per word, as you count.
 
     Args:
         probabilities: what the model gave to each token of the text, in order.
@@ -465,10 +466,11 @@ def good_turing(counts: list[int]) -> tuple[float, dict[int, float]]:
     """Good and Turing's estimates from how often each kind was seen.
 
     Args:
-        counts: one positive count for each kind (each different n-gram) that was seen.
+        counts: one positive count for each kind (each different n-gram) seen.
     Returns:
-        The probability that the next observation is of a kind never seen; and for each count r
-        that occurs its adjusted count r*. Where no kind was seen r + 1 times, r stays as it is.
+        The probability that the next observation is of a kind never seen; and
+        for each count r that occurs its adjusted count r*. Where no kind was
+        seen r + 1 times, r stays as it is.
     """
     n_kinds = Counter(counts)
     p_unseen = n_kinds[1] / sum(counts)
@@ -654,7 +656,7 @@ def kneser_ney(tokens: list[str], discount: float, previous: str, word: str) -> 
         previous: the word before; may be one that nothing was seen after.
         word: the word to be predicted.
     Returns:
-        p(word | previous). After an unknown context it is the continuation probability.
+        p(word | previous); after an unknown context, the continuation probability.
     """
     pairs = Counter(pairwise(tokens))
     continuation = sum(w == word for _, w in pairs) / len(pairs)
