@@ -1,6 +1,7 @@
 """Train one small GPT per way of writing numbers, and see which of them learn to add.
 
     python scripts/train_addition.py                   # writes results/addition.json, half an hour
+    python scripts/train_addition.py --extend --seeds 5    # keeps what is recorded, adds the rest
     python scripts/train_addition.py --steps 50 --out /dev/stdout    # a trial
 
 Every model sees the same sums in the same order; only the pieces that a number is cut into differ:
@@ -135,7 +136,9 @@ def train_one(scheme: str, split: Split, steps: int, seed: int) -> dict:
         vocab_size=VOCAB_SIZE, context_length=32, n_layer=2, n_head=4, d_model=128, position="rope"
     )
     model, speller = GPT(config), Speller(scheme, split)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.1)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.1, fused=True
+    )
     rng, start = np.random.default_rng(seed), time.process_time()
     losses = []
     for step in range(steps):
@@ -145,7 +148,8 @@ def train_one(scheme: str, split: Split, steps: int, seed: int) -> dict:
             if not held_out(*pair):
                 pairs.append(pair)
         ids, targets = batch_of(speller, pairs)
-        loss = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten(), ignore_index=-100)
+        counted = targets != -100  # the logits of the question are not needed
+        loss = F.cross_entropy(model.output(model.hidden(ids)[counted]), targets[counted])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -194,16 +198,20 @@ def provenance(command: str) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--extend", action="store_true", help="keep the runs recorded already")
     parser.add_argument("--schemes", nargs="*", default=list(splits()))
     parser.add_argument("--out", type=Path, default=ROOT / "results/addition.json")
     arguments = parser.parse_args()
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)
     result = provenance("python scripts/train_addition.py")
-    runs: list[dict] = []
+    runs: list[dict] = json.loads(arguments.out.read_text())["runs"] if arguments.extend else []
+    recorded = {(run["scheme"], run["seed"]) for run in runs}
     for seed in range(arguments.seeds):
         for scheme in arguments.schemes:
+            if (scheme, seed) in recorded:
+                continue
             runs.append(train_one(scheme, splits()[scheme], arguments.steps, seed))
             print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
             text = json.dumps({**result, "batch": BATCH, "runs": runs}, indent=1) + "\n"
