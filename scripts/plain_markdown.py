@@ -53,9 +53,8 @@ def plain_role(match: re.Match[str], bibliography: dict[str, dict[str, str]]) ->
         text = "; ".join(names)
         return text if role.endswith(":t") else f"({text})"
     titled = re.fullmatch(r"(.*?)\s*<[^>]+>", content)
-    if titled:
-        return titled.group(1)
-    return content
+    text = titled.group(1) if titled else content
+    return f"*{text}*" if role == "dfn" else text
 
 
 def plain_directive(match: re.Match[str]) -> str:

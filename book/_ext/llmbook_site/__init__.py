@@ -9,11 +9,21 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import access, components, folds, glossary, launch, metadata, numbering, timings
+from . import access, chapter_map, components, folds, glossary, launch, metadata, numbering, timings
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the site."""
-    for part in (metadata, launch, numbering, components, folds, access, timings, glossary):
+    for part in (
+        metadata,
+        launch,
+        numbering,
+        components,
+        folds,
+        access,
+        timings,
+        glossary,
+        chapter_map,
+    ):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
