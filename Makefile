@@ -22,7 +22,7 @@ SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/e
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book test unit lint serve lab notebooks model addition ngrams weights slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model addition ngrams networks positions weights slides pdf assignment colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
@@ -76,6 +76,13 @@ addition: .venv/stamp-all ## record again how chapter 3's small models learn to 
 ngrams: .venv/stamp-all ## record again what chapter 4 replays (half an hour on a CPU)
 	@$(VERIFIED) $(PY) scripts/record_ngrams.py
 	@$(VERIFIED) $(PY) scripts/record_shannon_game.py
+
+networks: .venv/stamp-all ## record again what chapter 6 replays (a quarter of an hour)
+	@$(VERIFIED) $(PY) scripts/train_bengio.py
+	@$(VERIFIED) $(PY) scripts/train_sequences.py
+
+positions: .venv/stamp-all ## record again how chapter 8's positions stand longer texts (ten minutes)
+	@$(VERIFIED) $(PY) scripts/record_positions.py
 
 colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names the repository)
 	@$(PY) scripts/make_colab.py
