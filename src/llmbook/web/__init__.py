@@ -7,6 +7,7 @@ script of the project's own (``js/NAME.js``) makes it interactive, in JupyterLab
 from llmbook.web.attention import attention_explorer
 from llmbook.web.component import Component
 from llmbook.web.descent import descent_explorer
+from llmbook.web.graph import graph_player
 from llmbook.web.quiz import quiz
 from llmbook.web.selfcheck import self_check
 from llmbook.web.shannon import shannon_bounds, shannon_game
@@ -20,6 +21,7 @@ __all__ = [
     "Component",
     "attention_explorer",
     "descent_explorer",
+    "graph_player",
     "next_token_context",
     "quiz",
     "self_check",
