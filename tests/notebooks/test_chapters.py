@@ -203,7 +203,7 @@ def test_only_the_roles_that_every_reader_of_notebooks_bears_are_used(notebook):
     roles = set(
         re.findall(r"\{([\w:-]+)\}`", re.sub(r"```.*?```", "", prose(notebook), flags=re.S))
     )
-    assert roles <= {"cite", "cite:t", "cite:p", "ref", "numref", "eq", "term", "doc"}
+    assert roles <= {"cite", "cite:t", "cite:p", "ref", "numref", "eq", "term", "dfn", "doc"}
 
 
 def test_prose_keeps_the_tone(notebook):
