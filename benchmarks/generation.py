@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.harness import compare, row, run
 from llmbook.config import GPTConfig
-from llmbook.decode import Prepared
+from llmbook.decode import AT_ONCE, Prepared
 from llmbook.generate import generate
 from llmbook.models import GPT
 from llmbook.quantize import load_gguf_quantised, quantize
@@ -22,13 +22,15 @@ PROMPT = 16
 TINY = GPTConfig(512, 512, 4, 4, 128, position="learned", norm="layernorm", mlp="gelu", bias=True)
 LLAMA = GPTConfig(512, 512, 4, 4, 128, d_ff=352)
 Work = Callable[[], torch.Tensor]
-Way = tuple[int | str | None, bool]
+Way = tuple[int | str | None, str]
+ONE, SEVERAL = "compiled", f"compiled, {AT_ONCE} tokens a call"
+"""Of ways: the bits of the weights, and how a step is made: as it is (""), or one of these."""
 
 
 def measure() -> dict[str, Any]:
     """4 layers of width 128; `generation_gpt2` and `generation_smollm2` are the larger shapes."""
     torch.manual_seed(0)
-    ways = [(None, False), (None, True)]
+    ways: list[Way] = [(None, ""), (None, SEVERAL)]
     return {
         "rows": [
             *rows("4 layers × 128, GPT-2 style", GPT(TINY).eval(), 256, 5.0, ways, 7),
@@ -40,7 +42,7 @@ def measure() -> dict[str, Any]:
 def rows(
     shape: str, model: GPT, n_new: int, goal: float | None, ways: list[Way], rounds: int = 3
 ) -> list[dict[str, Any]]:
-    """One row for each way of ours: the bits of the weights, and whether the step is compiled."""
+    """One row for each way of ours."""
     import transformers
 
     model.requires_grad_(False)
@@ -54,32 +56,38 @@ def rows(
         return peer.generate(ids, do_sample=False, pad_token_id=0, **length)
 
     expected, found = theirs(), []
-    for bits, compiled in ways:
+    for bits, how in ways:
         if bits == "Q4_1":
             model = load_gguf_quantised(smollm2_path())[0]
         elif bits is not None:
             model = quantize(model, bits=int(bits))
-        ours, seconds = _ours(model, ids, n_new, compiled)
+        ours, seconds = _ours(model, ids, n_new, how)
         same = torch.equal(ours(), expected)
         if bits is None and not same:
             raise AssertionError("both must write the same tokens, or the times mean nothing")
         form = "float32" if bits is None else f"int{bits}" if bits in (4, 8) else f"{bits} + int8"
-        note = f"compiled in {seconds:.0f} s of wall time" if compiled else "not compiled"
+        note = f"compiled in {seconds:.0f} s of wall time" if how else "not compiled"
         tokens = "identical tokens" if same else "tokens differ, as the weights do"
-        work = f"{n_new} greedy tokens, {shape}, {form}{', compiled' if compiled else ''}"
+        work = f"{n_new} greedy tokens, {shape}, {form}{', ' if how else ''}{how}"
         against = f"transformers {transformers.__version__}, float32, KV cache"
         measured = compare(ours, theirs, rounds=rounds)
         found.append(row(work, against, goal, measured, f"{note}; {tokens}"))
     return found
 
 
-def _ours(model: GPT, ids: torch.Tensor, n_new: int, compiled: bool) -> tuple[Work, float]:
-    """Our way, and the seconds until its first two tokens."""
-    fast = Prepared(model, context_length=ids.shape[1] + n_new, compile=compiled)
+def _ours(model: GPT, ids: torch.Tensor, n_new: int, how: str) -> tuple[Work, float]:
+    """Our way, and the seconds until its first tokens."""
+    fast = Prepared(model, context_length=ids.shape[1] + n_new, compile=bool(how))
+
+    def write(n: int) -> torch.Tensor:
+        if how == SEVERAL:
+            return fast.greedy(ids, n)
+        return generate(fast, ids, max_new_tokens=n, temperature=0)
+
     started = time.perf_counter()
-    generate(fast, ids, max_new_tokens=2, temperature=0)
+    write(2)
     seconds = time.perf_counter() - started
-    return lambda: generate(fast, ids, max_new_tokens=n_new, temperature=0), seconds
+    return lambda: write(n_new), seconds
 
 
 def read_gb_per_s(n_bytes: int = 1 << 29) -> dict[str, float]:

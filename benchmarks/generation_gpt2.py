@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.generation import read_gb_per_s, rows
+from benchmarks.generation import ONE, read_gb_per_s, rows
 from benchmarks.harness import run
 from llmbook.config import GPTConfig
 from llmbook.models import GPT
@@ -21,8 +21,8 @@ def measure() -> dict[str, Any]:
         "read_gb_per_s": read_gb_per_s(),
         "weights_read_per_token_gb": 4 * (model.n_params() - 1024 * 768) / 1e9,
         "rows": [
-            *rows(shape, model, 48, 1.4, [(None, False)]),
-            *rows(shape, model, 48, 2.5, [(8, True)]),
+            *rows(shape, model, 48, 1.4, [(None, "")]),
+            *rows(shape, model, 48, 2.5, [(8, ONE)]),
         ],
     }
 

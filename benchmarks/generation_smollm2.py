@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.generation import read_gb_per_s, rows
+from benchmarks.generation import ONE, read_gb_per_s, rows
 from benchmarks.harness import run
 from llmbook.weights import load_smollm2
 
@@ -16,8 +16,8 @@ def measure() -> dict[str, Any]:
         "read_gb_per_s": read_gb_per_s(),
         "weights_read_per_token_gb": 4 * model.n_params() / 1e9,
         "rows": [
-            *rows(shape, model, 128, 1.3, [(None, False)]),
-            *rows(shape, model, 128, 2.0, [(8, True), ("Q4_1", True)]),
+            *rows(shape, model, 128, 1.3, [(None, "")]),
+            *rows(shape, model, 128, 2.0, [(8, ONE), ("Q4_1", ONE)]),
         ],
     }
 

@@ -25,6 +25,9 @@ from llmbook.quantize import QuantisedLinear
 COMPILED: dict[str, Any] = {"cpp_wrapper": True, "size_asserts": False}
 """The calls between kernels in C++, and no check of shapes that the compiler itself chose."""
 
+AT_ONCE = 8
+"""Tokens that one call of `Prepared.greedy` writes."""
+
 
 class Prepared:
     """A GPT, called like one, that reads single tokens several times faster.
@@ -55,11 +58,16 @@ class Prepared:
         self.model, self.config = model, model.config.replace(context_length=room)
         self.token_embedding = model.token_embedding
         self.step: Callable[..., Tensor] | None = None
-        if _is_supported(model.config):
-            with torch.no_grad():
-                step = _Step(model).read
-            self.step = torch.compile(step, fullgraph=True, options=COMPILED) if compile else step
+        self.steps: Callable[..., Tensor] | None = None
         self.compiled = compile
+        if not _is_supported(model.config):
+            return
+        with torch.no_grad():
+            step = _Step(model)
+        self.step = step.read
+        if compile:
+            self.step = torch.compile(step.read, fullgraph=True, options=COMPILED)
+            self.steps = torch.compile(step.write, fullgraph=True, options=COMPILED)
 
     @property
     def device(self) -> torch.device:
@@ -82,6 +90,34 @@ class Prepared:
         for layer in cache.layers:
             layer.length = n + 1
         return logits[:, None]
+
+    @torch.inference_mode()
+    def greedy(self, ids: Int[Tensor, "B T"], max_new_tokens: int) -> Int[Tensor, "B N"]:
+        """The prompts and their most probable continuation, as `llmbook.generate` gives it.
+
+        To call a compiled step of a small model takes as long as to do it. Here one call writes
+        `AT_ONCE` tokens, which also takes that many times as long to compile.
+
+        Raises:
+            ValueError: made without ``compile``, a model that cannot be, or too many tokens.
+        """
+        n_prompt, end = ids.shape[1], ids.shape[1] + max_new_tokens
+        if self.steps is None:
+            raise ValueError(
+                "greedy needs Prepared(model, compile=True) and a model that `Prepared` can step: "
+                "use llmbook.generate, which gives the same tokens"
+            )
+        if end > self.config.context_length:
+            raise ValueError(
+                f"{end} tokens do not fit into context_length={self.config.context_length}: ask "
+                "for fewer, or use llmbook.generate, which slides a window"
+            )
+        cache = KVCache(self.config, len(ids), ids.device, self.token_embedding.weight.dtype)
+        new = [self.model(ids, cache=cache)[:, -1:].argmax(dim=-1)]
+        buffers = [(layer.keys, layer.values) for layer in cache.layers]
+        for n in range(n_prompt, end - 1, AT_ONCE):
+            new.append(self.steps(new[-1][:, -1], torch.tensor([n], device=ids.device), buffers))
+        return torch.cat([ids, *new], dim=1)[:, :end]
 
 
 class _Place(NamedTuple):
@@ -153,6 +189,16 @@ class _Step:
                 h = activate(h, self.config.mlp)
             x = x + _times(h, layer.down)
         return _times(_normed(x, self.norm), self.output)
+
+    def write(
+        self, token: Int[Tensor, " B"], index: Tensor, buffers: list[tuple[Tensor, Tensor]]
+    ) -> Int[Tensor, "B AT_ONCE"]:
+        """Tokens that follow, each the most probable; those beyond the room mean nothing."""
+        new, last = [], buffers[0][0].shape[2] - 1
+        for ahead in range(AT_ONCE):
+            token = self.read(token, (index + ahead).clamp(max=last), buffers).argmax(dim=-1)
+            new.append(token)
+        return torch.stack(new, dim=1)
 
     def _attend(self, x: Tensor, layer: _Layer, at: _Place, keys: Tensor, values: Tensor) -> Tensor:
         n_row, n_kv_head, d_head = x.shape[0], self.config.kv_heads, self.config.d_head

@@ -19,7 +19,8 @@ from llmbook.tokenizers import BPETokenizer
 from llmbook.weights.gguf_blocks import Q41
 from llmbook.weights.llama import load_gguf, load_gguf_blocks
 
-ROWS_AT_A_TIME = 512
+ROWS_AT_A_TIME = 256
+STREAMS = 4  # parts of a row that are read side by side: one sum would wait for itself
 
 
 class QuantisedLinear(nn.Module):
@@ -110,15 +111,24 @@ class QuantisedLinear(nn.Module):
         """
         if not torch.compiler.is_compiling() or x.shape[:-1].numel() != 1:
             some = (slice(i, i + ROWS_AT_A_TIME) for i in range(0, len(self.codes), ROWS_AT_A_TIME))
-            y = torch.cat([F.linear(x, self.rows(rows)) for rows in some], dim=-1)
+            y = torch.cat([self._product(x, rows) for rows in some], dim=-1)
             return y if self.bias is None else y + self.bias
         y = self._dot(x.flatten()).view(*x.shape[:-1], -1)
         return y if self.bias is None else y + self.bias
 
+    def _product(self, x: Float[Tensor, "... I"], rows: slice) -> Float[Tensor, "... R"]:
+        if self.minimum is not None:
+            return F.linear(x, self.rows(rows))
+        codes, scale = self.codes[rows].float(), self.scale[rows, 0]
+        return F.linear(x, codes) * scale  # to scale the products costs less than the codes
+
     def _dot(self, x: Float[Tensor, " I"]) -> Float[Tensor, " O"]:
         x = x.as_strided(x.shape, (1,))  # else the compiler computes x anew for every row
         if self.minimum is None:
-            return (self.codes.float() * x).sum(-1) * self.scale[:, 0]
+            parts = STREAMS if len(x) % STREAMS == 0 else 1
+            pairs = zip(self.codes.chunk(parts, dim=-1), x.chunk(parts), strict=True)
+            first, *others = [codes.float() * y for codes, y in pairs]
+            return sum(others, start=first).sum(-1) * self.scale[:, 0]
         scale, minimum = self.scale.float()[..., None], self.minimum.float()[..., None]
         first, second = x.view(self.scale.shape[1], -1).chunk(2, dim=-1)  # (N, G / 2) each
         low, high = (self.codes & 15).float(), (self.codes >> 4).float()

@@ -103,17 +103,28 @@ def test_a_text_beyond_the_room_is_read_through_a_window_or_refused():
         Prepared(model, context_length=30)
 
 
+def test_several_tokens_a_call_need_a_compiled_step_and_room():
+    ids = torch.arange(7)[None]
+    with pytest.raises(ValueError, match="greedy needs Prepared"):
+        Prepared(build(LLAMA)).greedy(ids, 3)
+    with pytest.raises(ValueError, match="greedy needs Prepared"):
+        Prepared(build(CONFIGS["alibi"]), compile=True).greedy(ids, 3)
+    with pytest.raises(ValueError, match="30 tokens do not fit into context_length=29"):
+        Prepared(build(LLAMA), compile=True).greedy(ids, 23)
+
+
 COMPILED = """
 import torch
 from llmbook.config import GPTConfig
 from llmbook.decode import Prepared
+from llmbook.generate import generate
 from llmbook.models import GPT
 from llmbook.nn import KVCache
 from llmbook.quantize import quantize
 
 torch.set_num_threads(1)
 config = GPTConfig(31, 29, 1, 6, 24, n_kv_head=2, d_ff=40)
-for bits, rooms in ((None, (13, 11)), (4, (13,))):  # each is compiled for itself
+for bits, rooms in ((None, (13, 11)), (8, (13,)), (4, (13,))):  # each is compiled for itself
     torch.manual_seed(0)
     model = GPT(config).eval().requires_grad_(False)
     for parameter in model.parameters():
@@ -125,6 +136,16 @@ for bits, rooms in ((None, (13, 11)), (4, (13,))):  # each is compiled for itsel
         cache = KVCache(config, capacity=room)
         read = torch.cat([fast(part, cache=cache) for part in ids.split(1, dim=1)], dim=1)
         torch.testing.assert_close(read, model(ids), atol=1e-4, rtol=1e-4)
+
+torch.manual_seed(0)
+gpt2 = GPTConfig(31, 29, 1, 3, 24, position="learned", norm="layernorm", mlp="gelu", bias=True)
+model = GPT(gpt2).eval().requires_grad_(False)
+for parameter in model.parameters():
+    torch.nn.init.normal_(parameter, std=0.3)
+fast, ids = Prepared(model, compile=True), torch.arange(10).view(2, 5)
+for n in (0, 1, 9, 11, 24):  # one call, some and a part of one, and all the room
+    expected = generate(model, ids, max_new_tokens=n, temperature=0)
+    assert torch.equal(fast.greedy(ids, n), expected), n
 print("the same")
 """
 

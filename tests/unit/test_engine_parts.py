@@ -241,6 +241,13 @@ def test_activations_at_two_and_at_minus_infinity(name, value):
     assert out[1].item() == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_form_of_gelu_for_the_compiler_is_the_same_function(monkeypatch):
+    x = torch.linspace(-9, 9, 997, dtype=torch.float64)
+    expected = activate(x, "gelu")
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(activate(x, "gelu"), expected, atol=1e-12, rtol=1e-12)
+
+
 def test_cross_attention_reads_the_memory_and_its_mask():
     config = Seq2SeqConfig(vocab_size=31, context_length=17, n_layer=1, n_head=3, d_model=C)
     layer = Attention(config, causal=False).eval()
