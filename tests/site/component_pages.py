@@ -114,6 +114,27 @@ SURFACES = {
 }
 
 
+def broken_run(level: float, answer: int, sample: str) -> dict:
+    """An exhibit whose loss falls to a level, with three diagnoses."""
+    loss = level + (4.4 - level) * np.exp(-np.arange(200) / 40)
+    return {
+        "loss": loss,
+        "grad_norm": 0.1 + loss,
+        "val_loss": [[0, 4.4], [100, level + 0.4], [200, level + 0.1]],
+        "sample": sample,
+        "choices": ["The mask is missing", "The rate is dead", "The targets are not shifted"],
+        "answer": answer,
+        "why": ["It sees the answer.", "Nothing moves.", "It copies its input."],
+        "sign": f"The loss ends near {level}.",
+        "test": "Change a `later` token.",
+        "code": "mask = torch.ones(T, T)   # was: .tril()",
+    }
+
+
+MUSEUM = [broken_run(0.1, 0, "She wwww"), broken_run(4.3, 1, "xq~ Z"), broken_run(0.0, 2, "hhhh")]
+SOUND = broken_run(1.9, 0, "She was not")
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
@@ -142,6 +163,7 @@ def components() -> dict[str, Component]:
         ),
         web.descent_explorer(SURFACES, start=(-0.5, 1.0), rate=0.2, n_steps=30),
         web.shannon_game(passages(), players={"ngram": "10-gram", "model": "network"}),
+        web.error_museum(MUSEUM, SOUND, caption="Three broken runs."),
         web.tokenizer_playground("Then untie it.", tokenizers(), samples={"Chinese": "世界 the"}),
     ]
     return {component.name: component for component in made}

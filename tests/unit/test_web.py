@@ -14,6 +14,7 @@ from llmbook.web import assets, svg
 from llmbook.web.component import Component, check_json
 from llmbook.web.descent import descend
 from llmbook.web.labels import LABELS
+from llmbook.web.museum import thin
 from llmbook.web.quantise import pack, parts_of, quantise_attention, visible
 from llmbook.web.softmax import soft_lookup
 from llmbook.web.temperature import probabilities
@@ -77,6 +78,22 @@ SECTION = {"title": "Masks & weights", "target": "masks", "minutes": 5}
 BOWL = {"hessian": [[5.0, 2.0], [2.0, 3.0]], "minimum": [1.0, -0.5], "least": 0.25}
 
 
+def broken_run(**changes):
+    steps = np.arange(1, 61)
+    run = {
+        "loss": 4.4 / steps,
+        "grad_norm": 1.0 / steps,
+        "val_loss": [[0, 4.4], [60, 0.5]],
+        "sample": "She <was>",
+        "choices": ["No mask", "Dead rate"],
+        "answer": 0,
+        "why": ["It sees the answer.", "Nothing moves."],
+        "sign": "Too good.",
+        "test": "Change a later token.",
+    }
+    return run | changes
+
+
 def every_component():
     return [
         web.attention_explorer(TOKENS, causal_weights(L, H), caption="A <caption>."),
@@ -87,6 +104,7 @@ def every_component():
         web.quiz([QUESTION]),
         web.self_check([QUESTION | {"section": SECTION}], everybody=SECTION),
         web.descent_explorer({"bowl": BOWL}, start=(2, 1), rate=0.1),
+        web.error_museum([broken_run(), broken_run(answer=1)], broken_run(), caption="Two."),
         web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}),
         web.tokenizer_playground("the cat", {"Unigram": {"the": -1.0, " ": -2.5}}),
     ]
@@ -485,3 +503,50 @@ def test_a_descent_refuses_a_rate_beyond_its_slider_and_an_empty_list():
         web.descent_explorer({"s": BOWL}, start=(2, 1), rate=2.0)
     with pytest.raises(ValueError, match="at least one surface"):
         web.descent_explorer({})
+
+
+# ---- the error museum
+
+
+def test_a_log_is_thinned_to_means_over_growing_stretches_and_keeps_its_first_step():
+    curve = thin(np.array([5.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0]), n_points=4)
+    assert curve[0] == [1, 5000]
+    assert curve[-1][0] == 8
+    steps = [step for step, _ in curve]
+    assert steps == sorted(set(steps))
+    total = sum(
+        (end - start) * loss for (end, loss), start in zip(curve, [0, *steps], strict=False)
+    )
+    assert total == pytest.approx(39_000, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": [1.0, float("nan"), 1.0]}, "not finite"),
+        ({"grad_norm": [1.0, 2.0]}, "one number for each"),
+        ({"val_loss": [1.0, 2.0]}, "pairs of step and loss"),
+        ({"answer": 2}, "there are 2 choices"),
+        ({"why": ["one"]}, "1 explanations"),
+        ({"sign": ""}, "lacks 'sign'"),
+    ],
+)
+def test_a_museum_refuses_an_exhibit_that_is_incomplete(changes, message):
+    with pytest.raises(ValueError, match=message):
+        web.error_museum([broken_run(**changes)], broken_run())
+
+
+def test_a_museum_without_exhibits_or_a_run_without_sample_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        web.error_museum([], broken_run())
+    sound = broken_run()
+    del sound["sample"]
+    with pytest.raises(ValueError, match="'sound' lacks 'sample'"):
+        web.error_museum([broken_run()], sound)
+
+
+def test_the_static_museum_folds_each_answer_away_and_escapes_the_sample():
+    static = web.error_museum([broken_run(), broken_run(answer=1)], broken_run()).static
+    assert static.count("<details>") == static.count("<img") == 2
+    assert "She &lt;was&gt;" in static
+    assert "No mask. Too good. Change a later token." in static

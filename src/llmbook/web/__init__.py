@@ -8,6 +8,7 @@ from llmbook.web.attention import attention_explorer
 from llmbook.web.component import Component
 from llmbook.web.descent import descent_explorer
 from llmbook.web.graph import graph_player
+from llmbook.web.museum import error_museum
 from llmbook.web.quiz import quiz
 from llmbook.web.selfcheck import self_check
 from llmbook.web.shannon import shannon_bounds, shannon_game
@@ -21,6 +22,7 @@ __all__ = [
     "Component",
     "attention_explorer",
     "descent_explorer",
+    "error_museum",
     "graph_player",
     "next_token_context",
     "quiz",

@@ -18,7 +18,7 @@ from llmbook.web.labels import LABELS
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
 _FOLDER = files("llmbook.web")
 CORE = ("core", "core_pictures")
-SHARED_STYLES = {"self_check": ("quiz",)}
+SHARED_STYLES = {"error_museum": ("quiz",), "self_check": ("quiz",)}
 _INLINE = re.compile(r"[ \t]*<script data-llmbook-inline(?:=\"\")?>.*?</script>\n?", re.DOTALL)
 _NAME = re.compile(r'data-component="([a-z_]+)"')
 
