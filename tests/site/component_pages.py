@@ -108,6 +108,14 @@ SECTIONS = [
     {"title": "Masks", "target": "masks", "minutes": 7},
     {"title": "Weights", "target": "not-on-this-page", "minutes": 11},
 ]
+GRAPHS = [
+    (
+        "tanh(a·b + a)",
+        [("a", 0.5), ("b", -3.0)],
+        [("c", "mul", "a", "b"), ("d", "add", "c", "a"), ("L", "tanh", "d")],
+    ),
+    ("x·x·x", [("x", 2.0)], [("y", "mul", "x", "x"), ("L", "mul", "y", "x")]),
+]
 SURFACES = {
     "valley": {"hessian": [[5.0, 2.0], [2.0, 3.0]], "minimum": [1.0, -0.5], "least": 0.25},
     "bowl": {"hessian": [[2.0, 0.0], [0.0, 2.0]], "minimum": [0.5, 0.5], "least": 1.0},
@@ -135,6 +143,43 @@ MUSEUM = [broken_run(0.1, 0, "She wwww"), broken_run(4.3, 1, "xq~ Z"), broken_ru
 SOUND = broken_run(1.9, 0, "She was not")
 
 
+def stages() -> list[dict]:
+    """A model of one block and two heads, with four tokens."""
+    rng = np.random.default_rng(8)
+    scores = np.where(np.tri(4, dtype=bool), rng.normal(size=(2, 4, 4)), -np.inf)
+    stream, queries = rng.normal(size=(4, 12)), rng.normal(size=(2, 4, 6))
+    best = [[(" cat", 0.6), (" dog", 0.25)]] * 4
+    return [
+        {
+            "title": "Input",
+            "tensors": [
+                {"name": "ids", "axes": "T", "how": "As numbers.", "values": [5, 17, 300, 4095]},
+                {"name": "embeddings", "axes": "T C", "how": "Looked up.", "values": stream},
+            ],
+        },
+        {
+            "title": "Block 0",
+            "tensors": [
+                {"name": "queries", "axes": "H T D", "how": "Projected.", "values": queries},
+                {"name": "scores", "axes": "H T S", "how": "Query · key.", "values": scores},
+                {"name": "stream", "axes": "T C", "how": "Added.", "values": 30 * stream},
+            ],
+        },
+        {
+            "title": "Output",
+            "tensors": [
+                {
+                    "name": "probabilities",
+                    "axes": "T V",
+                    "how": "Softmax.",
+                    "shape": [4, 9],
+                    "top": best,
+                },
+            ],
+        },
+    ]
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
@@ -156,12 +201,14 @@ def components() -> dict[str, Component]:
             groups=[0, 0, 1, 1, 2, 2],
             group_names=["rank", "numbers", "colours"],
         ),
+        web.model_explorer(TOKENS[:4], stages(), stage=1, caption="A small model."),
         web.quiz(QUESTIONS),
         web.self_check(
             [q | {"section": s} for q, s in zip(QUESTIONS, SECTIONS, strict=True)],
             everybody={"title": "Summary", "target": "summary", "minutes": 3},
         ),
         web.descent_explorer(SURFACES, start=(-0.5, 1.0), rate=0.2, n_steps=30),
+        web.graph_player(GRAPHS),
         web.shannon_game(passages(), players={"ngram": "10-gram", "model": "network"}),
         web.error_museum(MUSEUM, SOUND, caption="Three broken runs."),
         web.tokenizer_playground("Then untie it.", tokenizers(), samples={"Chinese": "世界 the"}),

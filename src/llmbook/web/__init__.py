@@ -5,9 +5,11 @@ script of the project's own (``js/NAME.js``) makes it interactive, in JupyterLab
 """
 
 from llmbook.web.attention import attention_explorer
+from llmbook.web.chart import chart_player
 from llmbook.web.component import Component
 from llmbook.web.descent import descent_explorer
 from llmbook.web.graph import graph_player
+from llmbook.web.modelmap import model_explorer
 from llmbook.web.museum import error_museum
 from llmbook.web.quiz import quiz
 from llmbook.web.selfcheck import self_check
@@ -17,13 +19,16 @@ from llmbook.web.steps import step_generator
 from llmbook.web.temperature import next_token_context, temperature_explorer
 from llmbook.web.timemachine import time_machine
 from llmbook.web.tokens import tokenizer_playground
+from llmbook.web.wordmap import word_map
 
 __all__ = [
     "Component",
     "attention_explorer",
+    "chart_player",
     "descent_explorer",
     "error_museum",
     "graph_player",
+    "model_explorer",
     "next_token_context",
     "quiz",
     "self_check",
@@ -34,4 +39,5 @@ __all__ = [
     "temperature_explorer",
     "time_machine",
     "tokenizer_playground",
+    "word_map",
 ]
