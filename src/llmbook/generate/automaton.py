@@ -92,7 +92,7 @@ class DFA:
     A pattern can have exponentially many such sets, of which a text meets few: a row of the
     table is computed when it is asked for.
 
-    Source: Rabin and Scott 1959, definition 11; lazily as in Cox 2007. Taught in chapter 14.
+    Source: Rabin and Scott 1959; lazily as in Cox 2007. Taught in chapter 14.
     """
 
     def __init__(self, nfa: NFA) -> None:

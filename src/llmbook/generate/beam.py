@@ -51,8 +51,8 @@ def beam_search(
     Raises:
         ValueError: more than one prompt, an empty one, or a setting outside its range.
 
-    Source: Wu et al. 2016, section 7, with the length penalty |Y|^α and the rules of
-    ``transformers``. Taught in chapter 14.
+    Source: Wu et al. 2016, whose length penalty is ((5 + |Y|)/6)^α; here it is |Y|^α, as in
+    ``transformers``, whose rules are followed. Taught in chapter 14.
     """
     if ids.shape[0] != 1 or ids.shape[1] == 0 or n_beams < 1 or max_new_tokens < 1:
         raise ValueError(

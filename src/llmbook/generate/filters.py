@@ -109,7 +109,7 @@ def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
 
     The token that crosses p stays, so at least one does.
 
-    Source: Holtzman et al. 2020, eq. 2.
+    Source: Holtzman et al. 2020.
     """
     ordered, order = logits.sort(dim=-1, descending=True)
     probability = ordered.softmax(dim=-1)
@@ -123,7 +123,7 @@ def keep_min_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
 
     In logits, without a softmax: those within log(1/p) of the largest.
 
-    Source: Nguyen et al. 2024, section 3.
+    Source: Nguyen et al. 2024.
     """
     if p == 0:
         return logits
@@ -138,7 +138,7 @@ def penalise_repetition(
 
     Each token counts once, however often it occurs.
 
-    Source: Keskar et al. 2019, section 4.1; for negative logits as ``transformers`` does it.
+    Source: Keskar et al. 2019; for negative logits as ``transformers`` does it.
     """
     occurs = torch.zeros_like(logits, dtype=torch.bool).scatter(1, ids, True)
     penalised = torch.where(logits < 0, logits * penalty, logits / penalty)

@@ -61,7 +61,7 @@ def schema_node(schema: Any, depth: int = DEPTH) -> Node:
     Raises:
         ValueError: any other keyword, by name, and a schema that allows nothing.
 
-    Source: JSON Schema 2020-12; as a regular expression: Willard and Louf 2023, section 4.
+    Source: JSON Schema 2020-12; as a regular expression: Willard and Louf 2023.
     Taught in chapter 14.
     """
     try:

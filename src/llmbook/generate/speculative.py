@@ -66,8 +66,7 @@ def speculate(
     Raises:
         ValueError: two vocabularies, more than one prompt, or a setting outside its range.
 
-    Source: Leviathan et al. 2023, algorithm 1; Chen et al. 2023, algorithm 2. Taught in
-    chapter 14.
+    Source: Leviathan et al. 2023; Chen et al. 2023, algorithm 2. Taught in chapter 14.
     """
     _check(model, draft, ids, max_new_tokens, n_draft)
     sampling, n_prompt = Sampling(**settings), ids.shape[1]
