@@ -55,17 +55,23 @@ llmbook.register("graph_player", function (app, data, t) {
     const graph = data.graphs[which], now = events[at], n = graph.leaves.length;
     const columns = Math.max(...graph.columns), rows = Math.max(...graph.rows);
     const r = width < 480 ? 22 : 30, gap = width < 480 ? 62 : 76;
-    const wide = Math.min(width, 640), tall = 2 * r + 24 + (rows * gap) / 2;
-    const x = (i) => r + 6 + (columns ? (graph.columns[i] * (wide - 2 * r - 12)) / columns : 0);
-    const y = (i) => r + 12 + (graph.rows[i] * gap) / 2;
+    const wide = Math.min(width, 640);
+    // Too many columns for the width: draw from top to bottom instead.
+    const upright = (wide - 2 * r - 12) / Math.max(1, columns) < 2 * r + 14;
+    const tall = 2 * r + 24 + (upright ? columns * (gap + 2) : (rows * gap) / 2);
+    const along = (i) => r + 6 + (graph.columns[i] * (wide - 2 * r - 12)) / Math.max(1, columns);
+    const across = (i) => wide / 2 + ((graph.rows[i] - rows / 2) * Math.min(110, (wide - 2 * r - 60) / Math.max(1, rows / 2))) / 2;
+    const x = upright ? across : along;
+    const y = (i) => r + 12 + (upright ? graph.columns[i] * (gap + 2) : (graph.rows[i] * gap) / 2);
     const svg = s("svg", { width: wide, height: tall, role: "img", "aria-label": t("picture", { title: graph.title }) });
     graph.steps.forEach(([, ...parents], k) => parents.forEach((p, j) => {
       const i = n + k, same = parents.length === 2 && parents[0] === parents[1];
       const lit = now.kind === "forward" ? now.focus === i
         : now.kind === "backward" && now.focus === p && now.from[0] === i;
       const far = graph.columns[i] - graph.columns[p] > 1;
-      const bend = (same ? (j ? 16 : -16) : 0) + (far ? (y(p) <= y(i) ? -34 : 34) : 0);
-      const mx = (x(p) + x(i)) / 2, my = (y(p) + y(i)) / 2 + bend;
+      const side = upright ? x(p) < x(i) || (x(p) === x(i) && k % 2) : y(p) <= y(i);
+      const bend = (same ? (j ? 16 : -16) : 0) + (far ? (side ? -1 : 1) * (upright ? 62 : 34) : 0);
+      const mx = (x(p) + x(i)) / 2 + (upright ? bend : 0), my = (y(p) + y(i)) / 2 + (upright ? 0 : bend);
       svg.append(s("path", { class: "gp-edge" + (lit ? " gp-" + now.kind : ""),
         d: `M${x(p)} ${y(p)}Q${mx} ${my} ${x(i)} ${y(i)}` }));
     }));
