@@ -12,6 +12,7 @@ from llmbook import __version__, pick_device
 from llmbook.datasets import corpus_manifest
 from llmbook.files import read_json
 from llmbook.weights import book_model_path
+from llmbook.weights.packages import PACKAGES, package_folder
 
 
 def facts() -> dict[str, str]:
@@ -25,6 +26,7 @@ def facts() -> dict[str, str]:
         "CPU threads": str(torch.get_num_threads()),
         "optional": _optional(),
         "model": _model(),
+        "real weights": _real_weights(),
         "corpus": _corpus(),
         "exercises": _exercises(),
     }
@@ -50,6 +52,19 @@ def _model() -> str:
         return f"missing from {folder}"
     layers, width = config.get("num_hidden_layers"), config.get("hidden_size")
     return f"{layers} layers, width {width}, {size / 1e6:.1f} MB, in {folder}"
+
+
+def _real_weights() -> str:
+    here, missing = [], []
+    for module, requirement in PACKAGES.items():
+        name = requirement.partition("==")[0]
+        try:
+            package_folder(module)
+            here.append(name)
+        except FileNotFoundError:
+            missing.append(name)
+    listed = ", ".join(here) or "none"
+    return f"{listed} (missing: {', '.join(missing)}; run make weights)" if missing else listed
 
 
 def _corpus() -> str:

@@ -6,17 +6,23 @@ again at the moment it is used, so that every bound on the rounding is a bound o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from llmbook.config import GPTConfig, RopeScaling
+from llmbook.files import read_tensors, write_atomically
 from llmbook.models import GPT
 from llmbook.tokenizers import BPETokenizer
 from llmbook.weights.gguf_blocks import Q41
+from llmbook.weights.layout import refuse_long_context
 from llmbook.weights.llama import load_gguf, load_gguf_blocks
 
 ROWS_AT_A_TIME = 256
@@ -205,6 +211,44 @@ def load_gguf_quantised(path: str | Path) -> tuple[GPT, BPETokenizer]:
     return _replace(model, made), tokenizer
 
 
+def save_quantised(model: GPT, path: str | Path) -> None:
+    """Write a quantised model to one safetensors file: codes, scales, and its configuration.
+
+    Taught in chapter 17.
+    """
+    tensors = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
+    header = {"quantised": json.dumps(asdict(model.config))}
+    write_atomically(path, save(tensors, metadata=header))
+
+
+def load_quantised(path: str | Path) -> GPT:
+    """The model that `save_quantised` wrote, in evaluation mode: the same logits, bit for bit.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or holds something else.
+    """
+    tensors, header = read_tensors(path)
+    try:
+        fields = json.loads(header["quantised"])
+        if fields.get("rope_scaling"):
+            fields["rope_scaling"] = RopeScaling(**fields["rope_scaling"])
+        config = GPTConfig(**fields)
+        refuse_long_context(config)
+        model, made = GPT(config), {}
+        for name in sorted(n.removesuffix(".codes") for n in tensors if n.endswith(".codes")):
+            parts = (
+                tensors.get(f"{name}.{part}") for part in ("codes", "scale", "minimum", "bias")
+            )
+            made[name] = QuantisedLinear(*parts)  # type: ignore[arg-type]
+            if (made[name].out_features, made[name].in_features) != _shape(model, name):
+                raise ValueError(f"{name} has another shape than the configuration says")
+        _replace(model, made).load_state_dict(tensors)
+    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} holds no quantised model: {error}") from None
+    return model.eval()
+
+
 def n_bytes(model: nn.Module) -> int:
     """Bytes of a model's weights: codes, scales, and what stays in floats; tables not counted."""
     tensors = {tensor.data_ptr(): tensor.nbytes for tensor in model.state_dict().values()}
@@ -218,6 +262,10 @@ def _replace(model: GPT, made: dict[str, QuantisedLinear]) -> GPT:
     if model.config.tie_embeddings:
         model.token_embedding = QuantisedEmbedding(made["output"])  # type: ignore[assignment]
     return model.requires_grad_(False)
+
+
+def _shape(model: GPT, name: str) -> tuple[int, ...]:
+    return tuple(model.get_submodule(name).weight.shape)  # type: ignore[arg-type]
 
 
 def _positive(scale: Tensor) -> Tensor:

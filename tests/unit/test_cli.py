@@ -25,6 +25,7 @@ IMPORTS = """
 import math
 import torch
 from llmbook.exercises import grade, hint, show_solution
+from llmbook.weights.packages import PACKAGES
 """
 RIGHT = """
 def scaled_scores(q, k):
@@ -321,6 +322,7 @@ def test_info_says_what_is_installed(capsys):
     assert cli.main(["info", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["PyTorch"] == torch.__version__
+    assert all(p.partition("==")[0] in facts["real weights"] for p in PACKAGES.values())
     assert "4 in chapter 07" in facts["exercises"]
     assert cli.main(["info"]) == 0
     assert "PyTorch" in capsys.readouterr().out

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from llmbook.config import GPTConfig
 from llmbook.models import GPT
 from llmbook.nn import KVCache
-from llmbook.quantize import QuantisedLinear, n_bytes, quantize
+from llmbook.quantize import QuantisedLinear, load_quantised, n_bytes, quantize, save_quantised
 from llmbook.weights.gguf_blocks import Q41
 
 LLAMA = GPTConfig(31, 19, 2, 6, 24, n_kv_head=2, d_ff=40)
@@ -150,6 +154,32 @@ def test_what_cannot_be_done_is_refused_before_the_model_is_touched(bits, group_
     with pytest.raises(ValueError, match=message):
         quantize(model, bits, group_size)
     assert isinstance(model.output, torch.nn.Linear)
+
+
+@CONFIGS
+@BITS
+def test_a_quantised_model_comes_back_from_its_file_bit_for_bit(config, bits, tmp_path):
+    model = quantize(GPT(config).eval(), bits, 4)
+    save_quantised(model, tmp_path / "model.safetensors")
+    loaded = load_quantised(tmp_path / "model.safetensors")
+    ids = torch.arange(17)[None] % config.vocab_size
+    assert torch.equal(loaded(ids), model(ids))
+    assert not loaded.training
+    assert n_bytes(loaded) == n_bytes(model)
+    assert loaded.config == config
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"x": torch.zeros(2)}, path)
+    with pytest.raises(ValueError, match="holds no quantised model"):
+        load_quantised(path)
+    save_quantised(quantize(GPT(LLAMA)), path)
+    tensors = load_file(path) | {"output.codes": torch.zeros(31, 12, dtype=torch.int8)}
+    header = {"quantised": json.dumps(asdict(LLAMA))}
+    save_file(tensors, path, metadata=header)
+    with pytest.raises(ValueError, match="output has another shape"):
+        load_quantised(path)
 
 
 @pytest.fixture(scope="module")
