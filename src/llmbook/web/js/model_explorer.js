@@ -50,8 +50,8 @@ llmbook.register("model_explorer", function (app, data, t) {
     const tensor = here(), n = tensor.heads || 1;
     chosen.head = Math.min(chosen.head, n - 1);
     heads.replaceChildren();
-    if (n > 1) heads.append(llmbook.choice(t("head"), Array.from({ length: n }, (_, i) =>
-      t("head_is", { head: i })), chosen.head, (i) => { chosen.head = i; paint(); }).node);
+    if (n > 1) heads.append(h("span", { text: t("head") }), llmbook.choice(t("head"),
+      Array.from({ length: n }, (_, i) => String(i)), chosen.head, (i) => { chosen.head = i; paint(); }).node);
     paint();
   }
 
