@@ -19,13 +19,13 @@ from llmbook.exercises.stubs import solution_source
 from llmbook.models import GPT
 from llmbook.tokenizers import BPETokenizer
 from llmbook.weights import book_model_path, export_hf
+from llmbook.weights.packages import PACKAGES
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 IMPORTS = """
 import math
 import torch
 from llmbook.exercises import grade, hint, show_solution
-from llmbook.weights.packages import PACKAGES
 """
 RIGHT = """
 def scaled_scores(q, k):
