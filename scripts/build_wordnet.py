@@ -11,7 +11,6 @@ below, and the chain of synsets up to the top. Used in chapter 2.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import subprocess
@@ -20,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from build_parallel import BuildError, finish
+from building import command_line, fetch
 
 OUT = Path(__file__).parents[1] / "src/llmbook/assets/wordnet"
 NAME = "senses.json"
@@ -35,28 +34,15 @@ PARTS = {"noun": 1, "verb": 2}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--downloads", type=Path, help="keep the package here between runs")
-    parser.add_argument("--check", action="store_true", help="compare with the committed files")
-    arguments = parser.parse_args()
+    return command_line(__doc__, build_from, OUT)
+
+
+def build_from(folder: Path) -> dict[str, bytes]:
+    """The committed files by name; `folder` keeps the package."""
+    deb = fetch(["apt-get", "download", PACKAGE], folder / FILE, SHA256)
     with tempfile.TemporaryDirectory() as scratch:
-        deb = fetch(arguments.downloads or Path(scratch))
         subprocess.run(["dpkg-deb", "-x", deb.resolve(), scratch], check=True)
-        files = build(Path(scratch) / "usr/share")
-    return finish(files, OUT, check=arguments.check)
-
-
-def fetch(folder: Path) -> Path:
-    """The package's file, downloaded by apt where it is not in the folder yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    if not path.exists():
-        command = ["apt-get", "download", PACKAGE]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise BuildError(f"{FILE} has SHA-256 {found}, expected {SHA256}: delete the file")
-    return path
+        return build(Path(scratch) / "usr/share")
 
 
 def build(share: Path) -> dict[str, bytes]:

