@@ -87,7 +87,7 @@ positions: .venv/stamp-all ## record again how chapter 8's positions stand longe
 vectors: .venv/stamp-all .venv/stamp-weights ## train chapter 5's word vectors and judge them again (ten minutes)
 	@$(VERIFIED) $(PY) scripts/train_word_vectors.py
 
-recipes: .venv/stamp-all ## record again what chapter 9 replays (a quarter of an hour on a CPU)
+recipes: .venv/stamp-all ## record again what chapter 9 replays (twenty minutes on a CPU)
 	@$(VERIFIED) $(PY) scripts/record_training.py
 
 colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names the repository)

@@ -5,6 +5,7 @@
     python scripts/record_training.py ablations    # results/training_ablations.json (needs race)
     python scripts/record_training.py museum       # results/training_museum.json
     python scripts/record_training.py noise        # results/training_noise.json
+    python scripts/record_training.py stress       # results/training_stress.json (needs race)
 
 race: each optimizer first looks for its learning rate, by factors of two and with two seeds, until
     the best rate has two worse neighbours on either side; then it runs at that rate with five other
@@ -13,6 +14,9 @@ ablations: the winner's recipe with one choice changed at a time, five seeds, th
     (weights and batches) for every variant, so that differences are paired. Batches of other
     sizes read the same number of characters, at half, once and twice the recipe's rate.
 museum: one sound run and eleven with a fault (`training_runs.Run.fault`), one seed.
+stress: two choices tried where they should matter more. AdamW with and without warm-up, at its
+    best rate and at twice that, five seeds; and the recipe with 16 layers instead of four, with and
+    without scaled residual branches, three seeds.
 noise: the simple noise scale tr(Σ)/|G|² along the sound recipe (McCandlish et al. 2018), from
     gradients of single windows and of 64 windows, with a bootstrap interval over windows.
 """
@@ -176,6 +180,23 @@ def ablations() -> dict[str, Any]:
     }
 
 
+def stress() -> dict[str, Any]:
+    """Warm-up under AdamW, and scaled branches in a deeper model."""
+    race_record = json.loads(Path(ROOT, "results/training_race.json").read_text(encoding="utf-8"))
+    rate = race_record["optimizers"]["adamw"]["rate"]
+    warm: list[dict[str, Any]] = []
+    for factor in (1, 2):
+        for steps in (SMALL.warmup_steps, 0):
+            run = Run(replace(SMALL, warmup_steps=steps))
+            losses = [_loss(run, rate * factor, seed) for seed in RACE_SEEDS]
+            warm.append({"rate": rate * factor, "warmup_steps": steps, "losses": losses})
+    base, deep = recipe(), {}
+    for init in ("gpt2", "unscaled"):
+        run = replace(base, init=init, n_layer=16)
+        deep[init] = [_loss(run, run.train.learning_rate, seed) for seed in RACE_SEEDS[:3]]
+    return {"train": asdict(SMALL), "seeds": RACE_SEEDS, "warmup": warm, "sixteen_layers": deep}
+
+
 def museum() -> dict[str, Any]:
     """The sound run and the broken ones, with curves, samples and the size of the gains."""
     exhibits = {}
@@ -264,6 +285,7 @@ def noise_scale(gradients: np.ndarray, n_resamples: int = 1000) -> dict[str, Any
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "race": race,
     "ablations": ablations,
+    "stress": stress,
     "museum": museum,
     "noise": noise,
 }

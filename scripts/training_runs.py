@@ -46,6 +46,7 @@ class Run:
         fault: see scripts/record_training.py; the empty string is none.
         dropout: probability of zeroing an activation while training.
         decay_norms: weight decay on the norms' gains too.
+        n_layer: blocks of the model.
     """
 
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -54,6 +55,7 @@ class Run:
     fault: str = ""
     dropout: float = 0.0
     decay_norms: bool = False
+    n_layer: int = SIZES["n_layer"]
 
 
 @lru_cache
@@ -81,7 +83,8 @@ def new_model(run: Run) -> GPT:
     torch.manual_seed(run.train.seed)
     position: Position = "none" if run.fault == "no_positions" else "rope"
     size = texts()[0].vocab_size
-    config = GPTConfig(size, **SIZES, position=position, dropout=run.dropout)  # type: ignore[arg-type]
+    sizes: dict[str, Any] = {**SIZES, "n_layer": run.n_layer}
+    config = GPTConfig(size, **sizes, position=position, dropout=run.dropout)
     model = GPT(config)
     if run.init == "pytorch":
         for module in model.modules():

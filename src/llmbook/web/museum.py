@@ -44,7 +44,7 @@ def _run(run: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {
         "train": thin(loss),
         "norm": thin(np.log10(np.maximum(norm, 1e-6))),
-        "val": [[int(step), round(1000 * float(v))] for step, v in val],
+        "val": [[int(step), round(1000 * float(v))] for step, v in val if step >= 1],
         "sample": str(run["sample"]),
     }
 
@@ -68,10 +68,10 @@ def error_museum(
 
     Args:
         exhibits: runs, each with ``loss`` and ``grad_norm`` of every step, ``val_loss`` as pairs
-            (step, loss), a ``sample``; the ``choices`` of diagnoses, the index of the right
-            ``answer``, ``why`` (one remark per choice); the tell-tale ``sign`` and the ``test``
-            that finds the fault; and, if wished, ``evidence`` that no curve shows, and the
-            ``code`` that was wrong.
+            (step, loss), drawn from step 1 on, and a ``sample``; the ``choices`` of diagnoses,
+            the index of the right ``answer``, ``why`` (one remark per choice); the tell-tale
+            ``sign`` and the ``test`` that finds the fault; and, if wished, ``evidence`` that no
+            curve shows, and the ``code`` that was wrong.
         sound: the same run without a fault, drawn in grey behind each exhibit.
     Raises:
         ValueError: for a run or a question that is incomplete.
