@@ -13,11 +13,11 @@ from llmbook.exercises.core import Case, Exercise, Misconception, Property, Ques
 
 
 def split_qkv(packed: Tensor, n_head: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut one packed projection into queries, keys and values, and each of them into heads.
+    """Cut one packed projection into queries, keys and values, and into heads.
 
     Args:
-        packed: (B, T, 3C): each token's C numbers of query, then of key, then of value.
-        n_head: number of heads; head h owns the h-th run of D = C / n_head numbers.
+        packed: (B, T, 3C): each token's query, then its key, then its value.
+        n_head: number of heads; head h owns the h-th run of D = C / n_head.
     Returns:
         q, k and v, each (B, H, T, D).
     """
@@ -136,7 +136,7 @@ _SPLIT_QKV = Exercise(
 
 
 def rotate_pairs(x: Tensor, positions: Tensor, base: float) -> Tensor:
-    """Rotary positions in the paper's order: neighbours (0, 1), (2, 3), … are pairs.
+    """RoPE in the paper's order: neighbours (0, 1), (2, 3), … are pairs.
 
     Args:
         x: queries or keys (…, T, D), D even.
@@ -322,9 +322,9 @@ def count_gpt(n_layer: int, d_model: int, n_head: int, vocab_size: int, context_
         n_layer, d_model, n_head: blocks, width, heads per block.
         vocab_size, context_length: rows of the token table and of the position table.
     Returns:
-        The number of parameters. Every linear layer of a block has a bias, d_ff is 4 · d_model,
-        each LayerNorm has a scale and an offset, one more norm follows the last block, and the
-        output matrix is the token table itself, without a bias.
+        The number of parameters. Every linear layer of a block has a bias, d_ff is
+        4 · d_model, each LayerNorm has a scale and an offset, one more norm follows
+        the last block, and the output matrix is the token table, without a bias.
     """
     attention = 4 * d_model * d_model + 4 * d_model
     mlp = 2 * d_model * 4 * d_model + 4 * d_model + d_model
@@ -460,15 +460,15 @@ _COUNT_GPT = Exercise(
 
 
 def hears_the_future(model: Callable, ids: Tensor, vocab_size: int) -> list[int]:
-    """Find the places of a decoder whose output changes when a later token does.
+    """Find the places whose output changes when a later token does.
 
     Args:
-        model: takes ids (T,), gives logits (T, V); its numbers carry rounding of about 1e-6.
+        model: takes ids (T,), gives logits (T, V), with rounding of about 1e-6.
         ids: a text (T,).
         vocab_size: V; a token is changed by replacing its id by (id + 1) % V.
     Returns:
-        The places t, in rising order, whose logits move by more than 1e-4 when some one token
-        behind t is changed. An empty list means that the model is causal.
+        The places t, in rising order, whose logits move by more than 1e-4 when some
+        one token behind t is changed. An empty list: the model is causal.
     """
     before = model(ids)
     hearing = set()
