@@ -5,7 +5,7 @@
 
 Text, tokens, order and held-out documents are those of the 5-gram of `evaluate_baselines.py`: the
 network sees the four tokens before each token, and nothing from before the document's beginning
-(end-of-text stands there). It is equation 1 of the paper without the direct connections W.
+(end-of-text stands there). It is the paper's model without the direct connections W.
 
 The record holds bits per byte with intervals over documents for the network, for the 5-gram and
 for their mixture with equal weights; the differences by how much of the 5-gram the training text
@@ -45,7 +45,7 @@ WORDS = [" king", " she", " sea", " seven", " said", " London", " walked", " hap
 class Bengio(nn.Module):
     """y = b + U tanh(d + H x), where x joins the vectors C of the tokens before.
 
-    Source: Bengio et al. 2003, equation 1, with W = 0. Taught in chapter 6.
+    Source: Bengio et al. 2003, with W = 0. Taught in chapter 6.
     """
 
     def __init__(self, vocab_size: int) -> None:

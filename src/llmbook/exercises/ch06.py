@@ -14,12 +14,13 @@ from llmbook.exercises.core import Case, Exercise, Misconception, Property, Ques
 
 
 def initial_std(fan_in: int, fan_out: int, slope: float) -> float:
-    """Standard deviation of first weights that keeps the mean square on the way forward.
+    """Standard deviation of first weights that keep the mean square as it is.
 
     Args:
         fan_in: how many inputs each unit adds up.
         fan_out: how many units the layer has.
-        slope: the unit gives z where z > 0, and slope · z elsewhere; 0 is ReLU, 1 the identity.
+        slope: the unit gives z where z > 0, and slope · z elsewhere; 0 is ReLU,
+            1 the identity.
     Returns:
         The standard deviation of independent weights with mean 0.
     """
@@ -139,10 +140,12 @@ def backward(nodes: list[tuple]) -> list[float]:
     """Derivatives of the last node with respect to every node of a graph.
 
     Args:
-        nodes: in the order of computation. ("leaf", value); ("add", i, j) and ("mul", i, j) of
-            the nodes with the indices i and j, which may be equal; ("tanh", i).
+        nodes: in the order of computation. ("leaf", value); ("add", i, j) and
+            ("mul", i, j) of the nodes with the indices i and j, which may be
+            equal; ("tanh", i).
     Returns:
-        For each node: the derivative of the last node with respect to it, summed over all paths.
+        For each node: the derivative of the last node with respect to it, summed
+        over all paths.
     """
     values: list[float] = []
     for kind, *rest in nodes:
@@ -337,8 +340,8 @@ def lstm_step(
         x: input (B, E).
         h: state before (B, D).
         c: cell before (B, D).
-        w: weights of the input (4D, E): input gate, forget gate, candidate, output gate, in
-            this order.
+        w: weights of the input (4D, E): input gate, forget gate, candidate,
+            output gate, in this order.
         u: weights of the state (4D, D), in the same order.
         b: biases (4D,), in the same order.
     Returns:
@@ -527,8 +530,8 @@ def truncated_gradient(w: float, u: float, xs: list[float], k: int) -> float:
         w: weight of the state before.
         u: weight of the input.
         xs: the inputs x_1 … x_T, at least one.
-        k: how many steps the gradient may use, at least one. The state that enters the first of
-            them counts as a constant, as after `detach`.
+        k: how many steps the gradient may use, at least one. The state that
+            enters the first of them counts as a constant, as after `detach`.
     Returns:
         The truncated derivative. With k of T or more it is the whole one.
     """
