@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from large_weights import build
 
 from llmbook.config import GPTConfig, RopeScaling
-from llmbook.models import GPT
 from llmbook.nn import rope_rotation, rotate
 from llmbook.tokenizers import BPETokenizer
 from llmbook.tokenizers.bytes_alphabet import to_printable
@@ -29,14 +29,6 @@ TEXT = "the cat and the hat and the bat " * 40
 @pytest.fixture(scope="module")
 def tokenizer() -> BPETokenizer:
     return BPETokenizer.train(TEXT, vocab_size=CONFIG.vocab_size)
-
-
-def build(config: GPTConfig) -> GPT:
-    torch.manual_seed(0)
-    model = GPT(config).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model
 
 
 def write_llama(path, model, tokenizer, kind="F32", changes=None):

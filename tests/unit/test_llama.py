@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from large_weights import build
 from safetensors.torch import save_file
 
 from llmbook.config import GPTConfig, RopeScaling
@@ -20,14 +21,6 @@ LLAMA3 = RopeScaling("llama3", 8.0, low_freq_factor=1.0, high_freq_factor=4.0, o
 SCALED = pytest.mark.parametrize(
     "scaling", [None, RopeScaling("linear", 2.5), LLAMA3], ids=["plain", "linear", "llama3"]
 )
-
-
-def build(config: GPTConfig) -> GPT:
-    torch.manual_seed(0)
-    model = GPT(config).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model
 
 
 @pytest.fixture

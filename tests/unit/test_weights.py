@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from large_weights import build
 
 from llmbook.config import GPTConfig
 from llmbook.files import read_json, read_tensors, write_atomically
@@ -35,14 +36,6 @@ CONFIGS = {
     "gpt2 untied": GPT2.replace(tie_embeddings=False, d_ff=31),
 }
 FAMILIES = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-
-
-def build(config: GPTConfig) -> GPT:
-    torch.manual_seed(0)
-    model = GPT(config).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model
 
 
 @pytest.fixture(scope="module")
