@@ -627,7 +627,7 @@ _TRUNCATED_GRADIENT = Exercise(
         "through the last k steps only. The states themselves are those of the whole sequence; the "
         "state that enters the first of the k steps counts as a constant, as after `detach`. "
         "Without autograd. With `w = 1`, `u = 1`, `xs = [0.5, 0.5]` the states are 0.4621 and "
-        "0.7449, and the answer is 0.2057 for k = 1: what step 1 contributes is 0, since h₀ = 0."
+        "0.7452, and the answer is 0.2055 for k = 1: what step 1 contributes is 0, since h₀ = 0."
     ),
     solution=truncated_gradient,
     example=Case((1.0, 1.0, [0.5, 0.5], 1), note="the printed example"),
