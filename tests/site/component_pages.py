@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -180,9 +181,30 @@ def stages() -> list[dict]:
     ]
 
 
+AMBIGUOUS = {
+    ("S", "NP", "VP"): Fraction(1),
+    ("NP", "she"): Fraction(1, 2),
+    ("NP", "NP", "PP"): Fraction(1, 8),
+    ("NP", "birds"): Fraction(1, 4),
+    ("NP", "glasses"): Fraction(1, 8),
+    ("VP", "V", "NP"): Fraction(3, 4),
+    ("VP", "VP", "PP"): Fraction(1, 4),
+    ("PP", "P", "NP"): Fraction(1),
+    ("V", "sees"): Fraction(1),
+    ("P", "with"): Fraction(1),
+}
+"""A grammar with two trees for *she sees birds with glasses*, one twice as probable."""
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
+        web.chart_player(
+            {"toy": AMBIGUOUS},
+            [("toy", "she sees birds with glasses"), ("toy", "she sees birds")],
+            knobs={"toy": ("NP", "NP", "PP")},
+            caption="Two trees.",
+        ),
         web.attention_explorer(TOKENS, weights(), layer=1, head=2, query=8, caption="Six heads."),
         web.softmax_dictionary(KEYS, VALUES, names=CITIES, unit="°C", sharpness=3),
         web.temperature_explorer(
@@ -211,9 +233,21 @@ def components() -> dict[str, Component]:
         web.graph_player(GRAPHS),
         web.shannon_game(passages(), players={"ngram": "10-gram", "model": "network"}),
         web.error_museum(MUSEUM, SOUND, caption="Three broken runs."),
+        web.word_map(
+            [f"w{i}" for i in range(11)],
+            word_tables(),
+            relations={"even to odd": [("w0", "w1"), ("w2", "w3")]},
+            word="w2",
+        ),
         web.tokenizer_playground("Then untie it.", tokenizers(), samples={"Chinese": "世界 the"}),
     ]
     return {component.name: component for component in made}
+
+
+def word_tables() -> dict[str, np.ndarray]:
+    """Eleven words in two models."""
+    drawn = np.random.default_rng(8).normal(size=(2, 11, 5))
+    return {"A": drawn[0], "B": drawn[1]}
 
 
 def page(body: str, head: str = "") -> str:
