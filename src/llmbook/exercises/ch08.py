@@ -370,6 +370,10 @@ def _count_estimate(n_layer, d_model, n_head, vocab_size, context_length):
     return 12 * n_layer * d_model * d_model + vocab_size * d_model
 
 
+def _count_matrices_only(n_layer, d_model, n_head, vocab_size, context_length):
+    return 12 * n_layer * d_model * d_model + (vocab_size + context_length) * d_model
+
+
 def _count_cases(g: torch.Generator) -> list[Case]:
     def draw(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=g))
@@ -438,6 +442,12 @@ _COUNT_GPT = Exercise(
             _count_three_matrices,
             "You count queries, keys and values, and forget the matrix W_O that mixes the heads' "
             "outputs.",
+        ),
+        Misconception(
+            "matrices_only",
+            _count_matrices_only,
+            "Tables and matrices are right. What is missing is small: the biases of the six linear "
+            "layers of each block, and scale and offset of each norm.",
         ),
         Misconception(
             "estimate",
