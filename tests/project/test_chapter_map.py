@@ -42,4 +42,5 @@ def test_a_chapter_names_at_its_beginning_what_it_needs(path):
     text = opening(path)
     for other in LEANINGS[path.stem[:2]].get("needs", []):
         named = rf"{other}_\w+\.ipynb|chapters? [\d, and]*\b{int(other)}\b"
-        assert re.search(named, text, re.IGNORECASE), f"{path.name} does not say that it needs chapter {other}"
+        found = re.search(named, text, re.IGNORECASE)
+        assert found, f"{path.name} does not say that it needs chapter {other}"
