@@ -22,7 +22,7 @@ SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/e
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions recipes weights slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions recipes vectors weights slides pdf assignment colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)

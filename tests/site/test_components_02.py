@@ -39,6 +39,9 @@ def test_stepping_fills_the_chart_and_the_trees_appear_at_the_end(play):  # noqa
     assert "14 of 15" in page.locator(".cp-status").inner_text()
     page.get_by_role("button", name="Next", exact=True).press("Enter")
     assert page.locator(".cp-trees button").count() == 2
+    page.get_by_role("button", name="Tree 2").click()
+    pressed = page.locator(".cp-trees [aria-pressed=true]")
+    assert pressed.all_inner_texts() == ["Tree 2: 33\u202f%"]
 
 
 def test_the_slider_turns_the_order_of_the_trees_round(play):  # noqa: F811

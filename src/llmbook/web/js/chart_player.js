@@ -159,7 +159,7 @@ llmbook.register("chart_player", function (app, data, t) {
       : t("filled", { k: filled, n: order.length });
     list.replaceChildren(...(ready ? found : []).map((one, k) => llmbook.button(
       t("tree", { k: k + 1, share: llmbook.percent(one.p / total) }),
-      () => { tree = k; showTrees(); list.children[k].focus(); }, { "aria-pressed": k === tree })));
+      () => { tree = k; showTrees(); list.children[k].focus(); }, { "aria-pressed": String(k === tree) })));
     draw(ready ? found[tree] : null);
   }
   let drawn = null;
@@ -167,11 +167,11 @@ llmbook.register("chart_player", function (app, data, t) {
     drawn = node;
     const width = picture.clientWidth;
     if (!node || !width) return picture.replaceChildren();
-    const n = words.length, column = Math.min(96, width / n), leaves = [];
+    const n = words.length, column = Math.min(96, (width - 16) / n), leaves = [];
     const depth = (one) => one.word !== undefined ? 1 : 1 + Math.max(...one.children.map(depth));
     const row = 40, levels = depth(node), height = (levels + 1) * row;
     const font = column < 56 ? 11 : 13;
-    const svg = s("svg", { width: column * n, height, role: "img", "aria-label": brackets(node) });
+    const svg = s("svg", { width: column * n + 14, height, role: "img", "aria-label": brackets(node) });
     const word = (x, y, text, kind) => svg.append(s("text", { x, y, "text-anchor": "middle",
       class: kind, style: `font-size:${font}px`, text }));
     function place(one, level) {
