@@ -107,6 +107,7 @@ def every_component():
         web.graph_player([("x·x", [("x", 2.0)], [("L", "mul", "x", "x")])]),
         web.error_museum([broken_run(), broken_run(answer=1)], broken_run(), caption="Two."),
         web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}),
+        web.chart_player({"toy": RULES}, [("toy", "she sees birds")]),
         web.word_map([f"w{i}" for i in range(9)], {"A": np.eye(9), "B": np.eye(9)[::-1]}),
         web.tokenizer_playground("the cat", {"Unigram": {"the": -1.0, " ": -2.5}}),
     ]
