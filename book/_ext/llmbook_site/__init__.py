@@ -9,7 +9,18 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import access, chapter_map, components, folds, glossary, launch, metadata, numbering, timings
+from . import (
+    access,
+    chapter_map,
+    components,
+    folds,
+    glossary,
+    launch,
+    metadata,
+    nested_tables,
+    numbering,
+    timings,
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -24,6 +35,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         timings,
         glossary,
         chapter_map,
+        nested_tables,
     ):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
