@@ -22,7 +22,7 @@ SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/e
 	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	_config.yml _toc.yml constraints.txt scripts/build_site.py
 
-.PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions recipes vectors weights slides pdf assignment colab clean help
+.PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions recipes vectors weights slides pdf assignment translations colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
@@ -95,6 +95,9 @@ vectors: .venv/stamp-all .venv/stamp-weights ## train chapter 5's word vectors a
 
 recipes: .venv/stamp-all ## record again what chapter 9 replays (twenty minutes on a CPU)
 	@$(VERIFIED) $(PY) scripts/record_training.py
+
+translations: .venv/stamp-book ## bring the translations' catalogues up to date and say what is missing
+	@$(PY) scripts/translations.py
 
 colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names the repository)
 	@$(PY) scripts/make_colab.py
