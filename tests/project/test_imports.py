@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "llmbook"
 
 LAYERS = [
-    {"config", "device", "files", "resampling"},
+    {"config", "device", "files", "language", "resampling"},
     {"nn", "tokenizers", "plot", "describe"},
     {"models", "datasets"},
     {"objectives", "generate", "lora", "weights"},

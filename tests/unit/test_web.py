@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,6 +38,16 @@ def context(k=7, v=101):
 
 STEP = {"tokens": [" a", " b"], "probs": [0.5, 0.25], "chosen": " b", "prob": 0.25}
 QUESTION = {"text": "Is `x < 1`?", "choices": ["yes", "*no*"], "answer": 1, "why": ["No.", "Yes."]}
+
+
+IDS = {"name": "ids", "axes": "T", "how": "Given.", "values": [3]}
+RULES = {
+    ("S", "NP", "VP"): Fraction(1),
+    ("VP", "V", "NP"): Fraction(1),
+    ("V", "sees"): Fraction(1),
+    ("NP", "she"): Fraction(1, 2),
+    ("NP", "birds"): Fraction(1, 2),
+}
 
 
 def record(step, **changes):
@@ -108,6 +119,7 @@ def every_component():
         web.error_museum([broken_run(), broken_run(answer=1)], broken_run(), caption="Two."),
         web.shannon_game([passage()], players={"a": "10-gram", "b": "network"}),
         web.chart_player({"toy": RULES}, [("toy", "she sees birds")]),
+        web.model_explorer(["a"], [{"title": "Ids", "tensors": [IDS]}]),
         web.word_map([f"w{i}" for i in range(9)], {"A": np.eye(9), "B": np.eye(9)[::-1]}),
         web.tokenizer_playground("the cat", {"Unigram": {"the": -1.0, " ": -2.5}}),
     ]

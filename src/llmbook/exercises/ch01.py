@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import translate
 
 # 01.softmax_with_temperature ---------------------------------------------------------------------
 
@@ -76,7 +77,9 @@ def _temperature_cases(g: torch.Generator) -> list[Case]:
     cases = []
     for shape, temperature in [((7,), 0.5), ((3, 11), 2.0), ((2, 3, 5), 0.7), ((13,), 1.0)]:
         logits = 3.0 * torch.randn(shape, generator=g)
-        cases.append(Case((logits, temperature), note=f"logits {shape}, τ = {temperature}"))
+        note = translate("logits {shape}, τ = {temperature}")
+        note = note.format(shape=shape, temperature=temperature)
+        cases.append(Case((logits, temperature), note=note))
     large = 1000.0 + 5.0 * torch.randn(5, generator=g)
     far_apart = torch.randn(2, 5, generator=g) + torch.tensor([[1000.0], [0.0]])
     return [
@@ -89,8 +92,10 @@ def _temperature_cases(g: torch.Generator) -> list[Case]:
 def _temperature_reaches_its_limits(answer: Callable[..., Tensor]) -> None:
     logits = torch.tensor([1.0, 3.0, 2.0, -1.0])
     cold, hot = answer(logits, 0.01), answer(logits, 1000.0)
-    assert cold[1] > 0.999, f"At τ = 0.01 the best token has {cold[1].item():.3f}, not nearly 1."
-    assert hot.max() - hot.min() < 0.01, f"At τ = 1000 the probabilities still span {hot.tolist()}."
+    best = translate("At τ = 0.01 the best token has {p:.3f}, not nearly 1.")
+    assert cold[1] > 0.999, best.format(p=cold[1].item())
+    span = translate("At τ = 1000 the probabilities still span {probabilities}.")
+    assert hot.max() - hot.min() < 0.01, span.format(probabilities=hot.tolist())
 
 
 _SOFTMAX_WITH_TEMPERATURE = Exercise(
@@ -267,7 +272,8 @@ def _log_probability_cases(g: torch.Generator) -> list[Case]:
 def _uniform_model_pays_log_v(answer: Callable[..., Tensor]) -> None:
     got = float(answer(torch.zeros(4, 10), torch.tensor([3, 1, 4, 1])))
     expected = -3 * math.log(10)
-    assert abs(got - expected) < 1e-4, f"got {got:.4f}, expected −3 · log 10 = {expected:.4f}"
+    message = translate("got {got:.4f}, expected −3 · log 10 = {expected:.4f}")
+    assert abs(got - expected) < 1e-4, message.format(got=got, expected=expected)
 
 
 _SEQUENCE_LOG_PROBABILITY = Exercise(
@@ -484,7 +490,8 @@ def _greedy_cases(g: torch.Generator) -> list[Case]:
     for vocab_size, length, n in [(11, 3, 5), (17, 5, 7), (29, 2, 13), (7, 3, 0)]:
         seed = int(torch.randint(1_000_000, (1,), generator=g))
         ids = torch.randint(vocab_size, (length,), generator=g).tolist()
-        note = f"a vocabulary of {vocab_size}, the prompt {ids}, n = {n}"
+        note = translate("a vocabulary of {vocab_size}, the prompt {ids}, n = {n}")
+        note = note.format(vocab_size=vocab_size, ids=ids, n=n)
         cases.append(Case((_toy_model(seed, vocab_size), ids, n), note=note))
     return cases
 
@@ -497,7 +504,8 @@ def _count_upwards(ids: list[int]) -> Tensor:
 def _greedy_repeats_itself(answer: Callable[..., list[int]]) -> None:
     model = _toy_model(5, 13)
     first, second = answer(model, [1, 2], 7), answer(model, [1, 2], 7)
-    assert first == second, f"the same call gave {first} and then {second}"
+    message = translate("the same call gave {first} and then {second}")
+    assert first == second, message.format(first=first, second=second)
 
 
 _GENERATE_GREEDY = Exercise(
@@ -692,7 +700,8 @@ def _top_p_cases(g: torch.Generator) -> list[Case]:
 
 def _top_p_sums_to_one(answer: Callable[..., Tensor]) -> None:
     total = float(answer(torch.tensor([0.1, 0.4, 0.2, 0.3]), 0.65).sum())
-    assert abs(total - 1) < 1e-4, f"the probabilities sum to {total:.3f}"
+    message = translate("the probabilities sum to {total:.3f}")
+    assert abs(total - 1) < 1e-4, message.format(total=total)
 
 
 _TOP_P = Exercise(

@@ -10,6 +10,7 @@ import regex
 import torch
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import translate
 
 
 def _integer(g: torch.Generator, low: int, high: int) -> int:
@@ -302,7 +303,8 @@ def _merges_lose_nothing(answer) -> None:
     merges = [("l", "o"), ("lo", "w"), ("e", "r"), ("w", "er")]
     word = "slowerlowflower"
     tokens = answer(word, merges)
-    assert "".join(tokens) == word, f"The tokens {tokens} do not spell {word!r}."
+    message = translate("The tokens {tokens} do not spell {word}.")
+    assert "".join(tokens) == word, message.format(tokens=tokens, word=repr(word))
 
 
 _APPLY_MERGES = Exercise(
@@ -701,9 +703,12 @@ def _cut_never_breaks(answer) -> None:
     ends = set(itertools.accumulate(map(len, regex.findall(r"\X", text)), initial=0))
     for n in range(len(text.encode()) + 1):
         kept = answer(text, n)
-        assert text.startswith(kept), f"With room for {n} bytes the result is no beginning."
-        assert len(kept.encode()) <= n, f"With room for {n} bytes it has {len(kept.encode())}."
-        assert len(kept) in ends, f"With room for {n} bytes a grapheme is broken."
+        no_beginning = translate("With room for {n} bytes the result is no beginning.")
+        assert text.startswith(kept), no_beginning.format(n=n)
+        too_long = translate("With room for {n} bytes it has {size}.")
+        assert len(kept.encode()) <= n, too_long.format(n=n, size=len(kept.encode()))
+        broken = translate("With room for {n} bytes a grapheme is broken.")
+        assert len(kept) in ends, broken.format(n=n)
 
 
 _CUT_TO_BYTES = Exercise(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import translate
 
 # 07.scaled_scores ------------------------------------------------------------------------------
 
@@ -64,7 +65,8 @@ def _scores_have_unit_variance(answer) -> None:
     g = torch.Generator().manual_seed(1)
     q, k = torch.randn(2, 400, 256, generator=g)
     spread = answer(q, k).var().item()
-    assert 0.9 < spread < 1.1, f"With D = 256 the variance of the scores is {spread:.3f}."
+    message = translate("With D = 256 the variance of the scores is {variance:.3f}.")
+    assert 0.9 < spread < 1.1, message.format(variance=spread)
 
 
 _SCALED_SCORES = Exercise(
@@ -240,7 +242,8 @@ def _softmax_rows_sum_to_one_or_zero(answer) -> None:
     sums = answer(torch.randn(13, 7, generator=g), mask).sum(dim=-1)
     expected = mask.any(dim=-1).float()
     row = int((sums - expected).abs().argmax())
-    assert torch.allclose(sums, expected, atol=1e-5), f"Row {row} sums to {sums[row]:.3f}."
+    message = translate("Row {row} sums to {total:.3f}.").format(row=row, total=float(sums[row]))
+    assert torch.allclose(sums, expected, atol=1e-5), message
 
 
 _MASKED_SOFTMAX = Exercise(
@@ -462,7 +465,8 @@ def _backward_equals_autograd(answer) -> None:
     got = answer(q.detach(), k.detach(), v.detach(), 0.7, d_out)
     for name, ours, theirs in zip(("q", "k", "v", "beta"), got, expected, strict=True):
         gap = (torch.as_tensor(ours) - theirs).abs().max().item()
-        assert gap < 1e-6, f"The gradient of {name} is off by up to {gap:.4f}."
+        message = translate("The gradient of {name} is off by up to {gap:.4f}.")
+        assert gap < 1e-6, message.format(name=name, gap=gap)
 
 
 _ATTENTION_BACKWARD = Exercise(
@@ -690,7 +694,8 @@ def _multi_query_is_causal(answer) -> None:
     before = answer(x, *args[1:])
     x[:, 4:] += 10.0
     change = (answer(x, *args[1:]) - before)[:, :4].abs().max().item()
-    assert change < 1e-4, f"Changing tokens 4 to 6 moves earlier outputs by up to {change:.3f}."
+    message = translate("Changing tokens 4 to 6 moves earlier outputs by up to {change:.3f}.")
+    assert change < 1e-4, message.format(change=change)
 
 
 _MULTI_QUERY = Exercise(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.describe import compact, describe, short
+from llmbook.language import mark, translate
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,14 @@ def at(place: str, clause: str) -> str:
     return f"result{place}: {clause}"
 
 
+def _apart(expected: object, got: object) -> str:
+    return translate("expected {expected}, got {got}").format(expected=expected, got=got)
+
+
 def _wanted(expected: Any, got: Any) -> str:
-    clause = f"expected {describe(expected)}, got {describe(got)}"
+    clause = _apart(describe(expected), describe(got))
     if got is None:
-        clause += " (does the function end with a return?)"
+        clause += translate(" (does the function end with a return?)")
     return clause
 
 
@@ -85,15 +90,15 @@ def _number(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
         return _wanted(expected, got)
     if isinstance(expected, numbers.Integral):
         if not isinstance(got, numbers.Integral):
-            return f"expected the whole number {expected}, got {describe(got)}"
-        return None if expected == got else f"expected {expected}, got {got}"
+            clause = translate("expected the whole number {expected}, got {got}")
+            return clause.format(expected=expected, got=describe(got))
+        return None if expected == got else _apart(expected, got)
     want, have = torch.tensor(expected).double(), torch.tensor(got).double()
     if agreement(want, have, tolerance).all():
         return None
-    clause = f"expected {short(expected)}, got {short(got)}"
     if short(expected) == short(got):
-        clause = f"expected {expected!r}, got {got!r}"
-    return clause
+        return _apart(repr(expected), repr(got))
+    return _apart(short(expected), short(got))
 
 
 def _array(expected: np.ndarray, got: Any, tolerance: Tolerance) -> str | None:
@@ -111,9 +116,11 @@ def _tensor(expected: Tensor, got: Any, tolerance: Tolerance) -> str | None:
         return _wanted(expected, got)
     want, have = expected.detach().cpu(), got.detach().cpu()
     if want.shape != have.shape:
-        return f"expected shape {tuple(want.shape)}, got {tuple(have.shape)}"
+        clause = translate("expected shape {expected}, got {got}")
+        return clause.format(expected=tuple(want.shape), got=tuple(have.shape))
     if _kind(want) != _kind(have) or (tolerance.exact_dtype and want.dtype != have.dtype):
-        return f"expected numbers of type {_dtype(want)}, got {_dtype(have)}"
+        clause = translate("expected numbers of type {expected}, got {got}")
+        return clause.format(expected=_dtype(want), got=_dtype(have))
     agree = agreement(want, have, tolerance)
     if agree.all():
         return None
@@ -142,28 +149,35 @@ def agreement(want: Tensor, have: Tensor, tolerance: Tolerance) -> Tensor:
     )
 
 
+_FIRST = mark("{n} of {all} numbers differ, first at {place}: expected {expected}, got {got}")
+_MOST = mark("{n} of {all} numbers differ, most at {place}: expected {expected}, got {got}")
+_SOME = mark("{n} of {all} numbers differ: expected {expected}, got {got}")
+_ONE = mark("the number differs: expected {expected}, got {got}")
+
+
 def _numbers_apart(want: Tensor, have: Tensor, agree: Tensor) -> str:
     """How many numbers differ, and the worst of them."""
     n_wrong, n_all = int((~agree).sum()), want.numel()
     whole = compact(want), compact(have)
     if whole[0] and whole[0] != whole[1]:
-        return f"expected {whole[0]}, got {whole[1]}"
+        return _apart(*whole)
     strange = ~agree & (have != have) if have.is_floating_point() else torch.zeros_like(agree)
     if strange.any():
-        where, worst = "first", strange.flatten().int().argmax()
+        where, worst = _FIRST, strange.flatten().int().argmax()
     elif want.is_floating_point():
-        where = "most"
+        where = _MOST
         gap = (want.double() - have.double()).abs().nan_to_num(math.inf)
         worst = torch.where(agree, -1.0, gap).flatten().argmax()
     else:
-        where, worst = "first", (~agree).flatten().int().argmax()
+        where, worst = _FIRST, (~agree).flatten().int().argmax()
     index = tuple(int(i) for i in np.unravel_index(int(worst), tuple(want.shape)))
     wanted, got = short(want[index].item()), short(have[index].item())
     if wanted == got:
         wanted, got = repr(want[index].item()), repr(have[index].item())
-    counted = f"{n_wrong} of {n_all} numbers differ" if n_all > 1 else "the number differs"
-    place = f", {where} at {list(index)}" if index and n_all > 1 else ""
-    return f"{counted}{place}: expected {wanted}, got {got}"
+    where = where if index and n_all > 1 else _SOME if n_all > 1 else _ONE
+    return translate(where).format(
+        n=n_wrong, all=n_all, place=list(index), expected=wanted, got=got
+    )
 
 
 def _text(expected: str | bytes, got: Any) -> str | None:
@@ -176,12 +190,14 @@ def _text(expected: str | bytes, got: Any) -> str | None:
         min(len(expected), len(got)),
     )
     if max(len(expected), len(got)) <= 40:
-        return f"expected {expected!r}, got {got!r}"
+        return _apart(repr(expected), repr(got))
     lo = max(0, at - 10)
-    return (
-        f"the texts part at position {at}: expected …{expected[lo : at + 20]!r}…, "
-        f"got …{got[lo : at + 20]!r}… (lengths {len(expected)} and {len(got)})"
+    clause = translate(
+        "the texts part at position {place}: expected …{expected}…, got …{got}… "
+        "(lengths {n} and {m})"
     )
+    shown = {"expected": repr(expected[lo : at + 20]), "got": repr(got[lo : at + 20])}
+    return clause.format(place=at, n=len(expected), m=len(got), **shown)
 
 
 def _sequence(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
@@ -191,13 +207,16 @@ def _sequence(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
     for i, (want, have) in enumerate(zip(expected, got, strict=False)):
         clause = difference(want, have, tolerance)
         if clause:
-            lengths = "" if len(expected) == len(got) else _lengths(kind, expected, got) + "; "
-            return lengths + at(f"[{i}]", clause)
+            if len(expected) == len(got):
+                return at(f"[{i}]", clause)
+            both = translate("{clause}; {other}")
+            return both.format(clause=_lengths(kind, expected, got), other=at(f"[{i}]", clause))
     return None if len(expected) == len(got) else _lengths(kind, expected, got)
 
 
 def _lengths(kind: str, expected: Any, got: Any) -> str:
-    return f"expected a {kind} of length {len(expected)}, got length {len(got)}"
+    clause = translate("expected a {kind} of length {n}, got length {m}")
+    return clause.format(kind=kind, n=len(expected), m=len(got))
 
 
 def _dict(expected: dict, got: Any, tolerance: Tolerance) -> str | None:
@@ -206,9 +225,9 @@ def _dict(expected: dict, got: Any, tolerance: Tolerance) -> str | None:
     missing = [key for key in expected if key not in got]
     extra = [key for key in got if key not in expected]
     if missing:
-        return f"the dict lacks the key {missing[0]!r}"
+        return translate("the dict lacks the key {key}").format(key=repr(missing[0]))
     if extra:
-        return f"the dict has a key too many: {extra[0]!r}"
+        return translate("the dict has a key too many: {key}").format(key=repr(extra[0]))
     for key, want in expected.items():
         clause = difference(want, got[key], tolerance)
         if clause:
@@ -221,5 +240,7 @@ def _set(expected: set | frozenset, got: Any) -> str | None:
         return _wanted(expected, got)
     missing, extra = sorted(expected - got, key=repr), sorted(got - expected, key=repr)
     if missing:
-        return f"the set lacks {missing[0]!r}"
-    return f"the set has an element too many: {extra[0]!r}" if extra else None
+        return translate("the set lacks {item}").format(item=repr(missing[0]))
+    if not extra:
+        return None
+    return translate("the set has an element too many: {item}").format(item=repr(extra[0]))

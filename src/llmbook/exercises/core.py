@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from llmbook.language import translate
+
 ID_PATTERN = re.compile(r"(\d\d)\.[a-z][a-z0-9_]*")
 
 
@@ -165,8 +167,9 @@ def chapter_module(number: str) -> ModuleType:
         UnknownExercise: the chapter has no exercises.
     """
     if number not in chapters():
-        listed = ", ".join(chapters()) or "none yet"
-        raise UnknownExercise(f"Chapter {number!r} has no exercises. Chapters that do: {listed}.")
+        sentence = translate("Chapter {number} has no exercises. Chapters that do: {listed}.")
+        listed = ", ".join(chapters()) or translate("none yet")
+        raise UnknownExercise(sentence.format(number=repr(number), listed=listed))
     with plain_defaults():  # the printed examples are made at import
         return importlib.import_module(f"{__package__}.ch{number}")
 
@@ -188,11 +191,11 @@ def find(exercise_id: str) -> Exercise:
         UnknownExercise: there is none; the message proposes the nearest.
     """
     if not isinstance(exercise_id, str) or not ID_PATTERN.fullmatch(exercise_id):
-        raise UnknownExercise(
-            f'{exercise_id!r} is no exercise id. Write it as in grade("07.scaled_scores", …).'
-        )
+        sentence = translate('{id} is no exercise id. Write it as in grade("07.scaled_scores", …).')
+        raise UnknownExercise(sentence.format(id=repr(exercise_id)))
     exercises = {exercise.id: exercise for exercise in chapter_exercises(exercise_id[:2])}
     if exercise_id in exercises:
         return exercises[exercise_id]
     near = difflib.get_close_matches(exercise_id, exercises, n=1) or list(exercises)
-    raise UnknownExercise(f"There is no exercise {exercise_id!r}. Did you mean {', '.join(near)}?")
+    sentence = translate("There is no exercise {id}. Did you mean {near}?")
+    raise UnknownExercise(sentence.format(id=repr(exercise_id), near=", ".join(near)))

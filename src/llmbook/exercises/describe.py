@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from llmbook.language import translate
+
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 60
 
@@ -28,19 +30,28 @@ def describe(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, Tensor | np.ndarray):
-        kind = "tensor" if isinstance(value, Tensor) else "NumPy array"
-        return f"a {kind} of shape {tuple(value.shape)}"
+        tensor, array = (
+            translate("a tensor of shape {shape}"),
+            translate("a NumPy array of shape {shape}"),
+        )
+        return (tensor if isinstance(value, Tensor) else array).format(shape=tuple(value.shape))
     if isinstance(value, int | float | complex | np.number):
-        return f"the number {short(value)}"
+        return translate("the number {value}").format(value=short(value))
     if isinstance(value, str):
-        return f"the text {short(value)}"
+        return translate("the text {value}").format(value=short(value))
     if isinstance(value, list | tuple | set | frozenset | dict):
-        return f"a {type(value).__name__} of length {len(value)}"
+        sized = translate("a {kind} of length {n}")
+        return sized.format(kind=type(value).__name__, n=len(value))
     if isinstance(value, GeneratorType):
-        return "a generator (wrap it in list(…))"
-    if callable(value) and not isinstance(value, nn.Module):
-        return f"the function {getattr(value, '__name__', 'without a name').lstrip('_')}"
-    return f"an object of type {type(value).__name__}"
+        return translate("a generator (wrap it in list(…))")
+    if _is_function(value):
+        name = getattr(value, "__name__", translate("without a name")).lstrip("_")
+        return translate("the function {name}").format(name=name)
+    return translate("an object of type {name}").format(name=type(value).__name__)
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, nn.Module)
 
 
 def compact(value: Tensor | np.ndarray) -> str | None:
@@ -64,4 +75,7 @@ def sketch(value: Any) -> str:
         return f"[{shown}]" if isinstance(value, list) else f"({shown})"
     if isinstance(value, str | bytes | int | float | bool | dict | type(None)):
         return short(value)
-    return describe(value).removeprefix("an object of type ")
+    told = GeneratorType | np.bool_ | np.number | complex | set | frozenset
+    if isinstance(value, told) or _is_function(value):
+        return describe(value)
+    return type(value).__name__

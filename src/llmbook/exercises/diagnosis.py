@@ -8,6 +8,7 @@ from functools import lru_cache
 from llmbook.exercises.compare import Tolerance, difference
 from llmbook.exercises.core import Exercise, Misconception
 from llmbook.exercises.outcomes import Outcome, run_case, run_property
+from llmbook.language import translate
 
 
 def tolerance_of(exercise: Exercise) -> Tolerance:
@@ -38,21 +39,23 @@ def problem(right: Outcome, got: Outcome, tolerance: Tolerance) -> str | None:
     if right.error is not None:
         wanted = type(right.error).__name__
         if got.error is None:
-            return f"expected the exception {wanted}, but nothing was raised"
+            clause = translate("expected the exception {wanted}, but nothing was raised")
+            return clause.format(wanted=wanted)
         if isinstance(got.error, type(right.error)):
             return None
-        return f"expected the exception {wanted}, got {type(got.error).__name__}"
+        clause = translate("expected the exception {wanted}, got {got}")
+        return clause.format(wanted=wanted, got=type(got.error).__name__)
     if got.error is not None:
-        return f"it raised {type(got.error).__name__}"
-    clause = difference(right.value, got.value, tolerance)
-    if clause is None and got.changed:
-        names = " and ".join(f"`{name}`" for name in got.changed)
-        clause = (
-            f"the result is right, but the function changes its argument {names} in place; "
-            f"work on a copy (`new = list({got.changed[0]})` for a list, "
-            f"`{got.changed[0]}.clone()` for a tensor)"
+        return translate("it raised {error}").format(error=type(got.error).__name__)
+    apart = difference(right.value, got.value, tolerance)
+    if apart is None and got.changed:
+        names = translate(" and ").join(f"`{name}`" for name in got.changed)
+        clause = translate(
+            "the result is right, but the function changes its argument {names} in place; "
+            "work on a copy (`new = list({name})` for a list, `{name}.clone()` for a tensor)"
         )
-    return clause
+        return clause.format(names=names, name=got.changed[0])
+    return apart
 
 
 def same(a: Outcome, b: Outcome, tolerance: Tolerance) -> bool:

@@ -19,6 +19,7 @@ from llmbook.exercises.diagnosis import (
 from llmbook.exercises.outcomes import Outcome, run_case, run_property
 from llmbook.exercises.relation import relation
 from llmbook.exercises.timeout import TimeUp, can_interrupt, time_limit
+from llmbook.language import translate
 
 Status = Literal["passed", "misconception", "failed", "not attempted", "error", "timed out"]
 TIME_LIMIT = 10.0
@@ -71,7 +72,8 @@ def judge(
     """Grade without printing. Another seed draws other cases."""
     refusal = _refusal(exercise, answer)
     if refusal:
-        return GradeResult(exercise.id, "error", f"✗ {exercise.id}: {refusal}.")
+        message = translate("{id}: {reason}.").format(id=exercise.id, reason=refusal)
+        return GradeResult(exercise.id, "error", f"✗ {message}")
     right = solution_outcomes(exercise, seed)
     cases = exercise.all_cases(seed)
     outcomes: list[Outcome] = []
@@ -86,10 +88,11 @@ def judge(
     except TimeUp as cut:
         return _timed_out(exercise, cases, len(outcomes), cut, seconds)
     except KeyboardInterrupt:
-        return GradeResult(exercise.id, "error", f"✗ {exercise.id}: you interrupted the grader.")
+        message = translate("{id}: you interrupted the grader.").format(id=exercise.id)
+        return GradeResult(exercise.id, "error", f"✗ {message}")
     if _not_attempted(outcomes[0]):
-        message = f'○ {exercise.id}: not attempted yet. hint("{exercise.id}") gives a nudge.'
-        return GradeResult(exercise.id, "not attempted", message)
+        message = translate('{id}: not attempted yet. hint("{id}") gives a nudge.')
+        return GradeResult(exercise.id, "not attempted", f"○ {message.format(id=exercise.id)}")
     return _verdict(exercise, cases, right, outcomes, seed)
 
 
@@ -105,18 +108,23 @@ def _verdict(
     first = next((i for i, clause in enumerate(clauses) if clause), None)
     if first is None:
         return GradeResult(exercise.id, "passed", _tick(exercise, len(cases)))
-    clause = f"{clauses[first]}."
+    clause = translate("{clause}.").format(clause=clauses[first])
     shown = shown_misconception(exercise, outcomes, seed)
     if shown is not None:
         seen = _report(exercise, cases, first, clause, outcomes[first], right[first])
-        message = f"✗ {exercise.id}: {shown.hint}\n  Seen in {seen}"
-        return GradeResult(exercise.id, "misconception", message, shown.name)
+        message = translate("{id}: {hint}\n  Seen in {report}").format(
+            id=exercise.id, hint=translate(shown.hint), report=seen
+        )
+        return GradeResult(exercise.id, "misconception", f"✗ {message}", shown.name)
     clause += _pattern(right, outcomes, first, tolerance)
     report = _report(exercise, cases, first, clause, outcomes[first], right[first])
     n_right = sum(clause is None for clause in clauses[: len(cases)])
-    report += f"\n  Right on {n_right} of {len(cases)} cases." if 0 < n_right < len(cases) else ""
+    if 0 < n_right < len(cases):
+        right_on = translate("Right on {n} of {all} cases.").format(n=n_right, all=len(cases))
+        report += f"\n  {right_on}"
     status: Status = "failed" if _is_wrong_value(outcomes[first], right[first]) else "error"
-    return GradeResult(exercise.id, status, f"✗ {exercise.id}, {report}")
+    message = translate("{id}, {report}").format(id=exercise.id, report=report)
+    return GradeResult(exercise.id, status, f"✗ {message}")
 
 
 def _pattern(
@@ -131,9 +139,10 @@ def _pattern(
     if not told:
         return ""
     if first in told:
-        return f" {told[first]}"
+        return translate(" {sentence}").format(sentence=told[first])
     index, sentence = next(iter(told.items()))
-    return f" In case {index + 1}: {sentence[0].lower()}{sentence[1:]}"
+    clause = f"{sentence[0].lower()}{sentence[1:]}"
+    return translate(" In case {n}: {clause}").format(n=index + 1, clause=clause)
 
 
 def _is_wrong_value(got: Outcome, right: Outcome) -> bool:
@@ -143,9 +152,16 @@ def _is_wrong_value(got: Outcome, right: Outcome) -> bool:
 
 def _tick(exercise: Exercise, n_cases: int) -> str:
     laws = len(exercise.properties)
-    also = f" and {laws} {'law' if laws == 1 else 'laws'}" if laws else ""
-    success = f" {exercise.success}" if exercise.success else ""
-    return f"✓ {exercise.id}: right on {n_cases} cases{also}.{success}"
+    if laws == 1:
+        right = translate("{id}: right on {n} cases and 1 law.")
+    elif laws:
+        right = translate("{id}: right on {n} cases and {laws} laws.")
+    else:
+        right = translate("{id}: right on {n} cases.")
+    found = right.format(id=exercise.id, n=n_cases, laws=laws)
+    if exercise.success:
+        found += translate(" {sentence}").format(sentence=translate(exercise.success))
+    return f"✓ {found}"
 
 
 def _report(
@@ -162,26 +178,32 @@ def _report(
         where, given = _case_name(index, cases[index]), _given(exercise, cases[index])
     else:
         law = exercise.properties[index - len(cases)]
-        where, given = f"a law that does not hold: {law.sentence}", ""
+        broken = translate("a law that does not hold: {law}")
+        where, given = broken.format(law=translate(law.sentence)), ""
     if got.error is not None and right.error is None:
         if got.broken_law:
-            lines.append(f"{where} {got.error}".strip())
+            sentence = translate(str(got.error))
+            lines.append((where + translate(" {sentence}").format(sentence=sentence)).rstrip())
         else:
-            lines.append(f"{where}: your function raised {learner.what_happened(got.error)}")
+            raised = translate("{place}: your function raised {error}")
+            lines.append(raised.format(place=where, error=learner.what_happened(got.error)))
             line = learner.line_of(got.error)
-            lines += [f"in {line}"] if line else []
+            lines += [translate("in {line}").format(line=line)] if line else []
             advice = learner.advice(got.error)
             lines += [advice] if advice else []
     else:
-        lines.append(f"{where}: {clause}")
-    lines += [f"Given: {given}."] if given else []
+        lines.append(translate("{place}: {clause}").format(place=where, clause=clause))
+    lines += [translate("Given: {arguments}.").format(arguments=given)] if given else []
     if got.printed.strip():
-        lines.append("Printed by your function: " + " | ".join(got.printed.splitlines()[:5]))
+        printed = " | ".join(got.printed.splitlines()[:5])
+        lines.append(translate("Printed by your function: {text}").format(text=printed))
     return "\n  ".join(lines)
 
 
 def _case_name(index: int, case: Case) -> str:
-    return f"case {index + 1}" + (f" ({case.note})" if case.note else "")
+    if case.note:
+        return translate("case {n} ({note})").format(n=index + 1, note=translate(case.note))
+    return translate("case {n}").format(n=index + 1)
 
 
 def _given(exercise: Exercise, case: Case) -> str:
@@ -194,7 +216,8 @@ def _refusal(exercise: Exercise, answer: Any) -> str | None:
     """Why this cannot be graded at all: no function, or one that takes other arguments."""
     if not callable(answer):
         call = f'grade("{exercise.id}", {exercise.name})'
-        return f"give the function itself, without brackets: {call}. This is {describe(answer)}"
+        reason = translate("give the function itself, without brackets: {call}. This is {value}")
+        return reason.format(call=call, value=describe(answer))
     if exercise.call is call_directly:
         return learner.signature_problem(answer, exercise.parameters[: len(exercise.example.args)])
     return None
@@ -208,14 +231,19 @@ def _not_attempted(outcome: Outcome) -> bool:
 def _timed_out(
     exercise: Exercise, cases: list[Case], done: int, cut: TimeUp, seconds: float
 ) -> GradeResult:
-    where = _case_name(done, cases[done]) if done < len(cases) else "a law"
+    where = _case_name(done, cases[done]) if done < len(cases) else translate("a law")
     line = learner.line_of(cut)
-    at = f", at {line}" if line else ""
-    message = (
-        f"✗ {exercise.id}: cut off after {seconds:g} seconds in {where}{at}. "
-        "Does every loop come to an end?"
-    )
-    return GradeResult(exercise.id, "timed out", message)
+    if line:
+        message = translate(
+            "{id}: cut off after {seconds} seconds in {place}, at {line}. "
+            "Does every loop come to an end?"
+        )
+    else:
+        message = translate(
+            "{id}: cut off after {seconds} seconds in {place}. Does every loop come to an end?"
+        )
+    message = message.format(id=exercise.id, seconds=f"{seconds:g}", place=where, line=line)
+    return GradeResult(exercise.id, "timed out", f"✗ {message}")
 
 
 def _tell_once_about_limit() -> None:
@@ -223,6 +251,8 @@ def _tell_once_about_limit() -> None:
     if not can_interrupt() and not _told_about_limit:
         _told_about_limit = True
         print(
-            "Here an endless loop cannot be cut off: if no answer comes, interrupt the kernel "
-            "(Kernel → Interrupt)."
+            translate(
+                "Here an endless loop cannot be cut off: if no answer comes, interrupt the kernel "
+                "(Kernel → Interrupt)."
+            )
         )

@@ -21,6 +21,7 @@ from typing import Any
 
 from llmbook.exercises import core
 from llmbook.exercises.handin_cells import CodeCell, read_code_cells
+from llmbook.language import mark, translate
 
 CELL_SECONDS = 120.0
 MAX_RESTARTS = 3
@@ -99,10 +100,11 @@ def _chapters(path: Path, cells: list[CodeCell]) -> list[str]:
     named = {i[:2] for cell in cells for i in cell.graded if i[:2] in known}
     chapters = sorted(named) or [number for number in known if path.name.startswith(number)]
     if not chapters:
-        raise ValueError(
-            f'{path} grades no exercise of this book: no cell calls grade("NN.name", …), '
-            f"and its name does not begin with a chapter that has some ({', '.join(known)})"
+        sentence = translate(
+            '{path} grades no exercise of this book: no cell calls grade("NN.name", …), '
+            "and its name does not begin with a chapter that has some ({known})"
         )
+        raise ValueError(sentence.format(path=path, known=", ".join(known)))
     return chapters
 
 
@@ -121,10 +123,12 @@ def _run_to_the_end(
             return records
         out_of_time = time.monotonic() >= deadline
         if started:
-            what = "ran out of time" if out_of_time else f"ended the process ({how})"
+            ended = translate("ended the process ({how})").format(how=how)
+            what = translate("ran out of time") if out_of_time else ended
             records.append({"kind": "cell", "cell": started[-1], "error": what})
         elif not out_of_time:
-            raise RuntimeError(f"the grading process could not start: {how}")
+            failed = translate("the grading process could not start: {how}")
+            raise RuntimeError(failed.format(how=how))
         if out_of_time or len(skip) == MAX_RESTARTS:
             return [*records, {"kind": "cut", "out_of_time": out_of_time}]
         skip.append(started[-1])
@@ -207,27 +211,41 @@ def _exercises(
             fields = {k: found[k] for k in ("status", "misconception", "message", "cell")}
             reports.append(ExerciseReport(exercise_id, title, **fields))
         elif cell is None:
-            message = "No cell of the notebook grades this exercise."
+            message = translate("No cell of the notebook grades this exercise.")
             reports.append(ExerciseReport(exercise_id, title, "missing", None, message))
         else:
             status = "timed out" if cut and cut["out_of_time"] else "error"
-            message = f"Cell {cell}: {failed.get(cell, 'was never reached')}."
+            reason = failed.get(cell) or translate("was never reached")
+            message = translate("Cell {n}: {reason}.").format(n=cell, reason=reason)
             reports.append(ExerciseReport(exercise_id, title, status, None, message, cell))
     return reports
+
+
+_STATUSES = (
+    mark("passed"), mark("misconception"), mark("failed"), mark("not attempted"), mark("error"),
+    mark("timed out"), mark("missing"),
+)  # fmt: skip
 
 
 def table(report: Report) -> str:
     """The report as lines for a terminal."""
     width = max(len(exercise.id) for exercise in report.exercises)
+    head = translate("{file}: {n} of {all} passed ({seconds} s)")
     lines = [
-        f"{Path(report.file).name}: {report.n_passed} of {len(report.exercises)} passed "
-        f"({report.seconds:.0f} s)"
+        head.format(
+            file=Path(report.file).name,
+            n=report.n_passed,
+            all=len(report.exercises),
+            seconds=f"{report.seconds:.0f}",
+        )
     ]
     for exercise in report.exercises:
-        verdict = exercise.status
+        verdict = translate(exercise.status)
         if exercise.misconception:
-            verdict += f": {exercise.misconception}"
+            shown = translate("{status}: {misconception}")
+            verdict = shown.format(status=verdict, misconception=exercise.misconception)
         mark = {"passed": "✓", "not attempted": "○"}.get(exercise.status, "✗")
         lines.append(f"  {mark} {exercise.id:<{width}}  {verdict}")
-    lines += [f"  cell {e['cell']} failed: {e['error']}" for e in report.cell_errors]
+    failed = translate("cell {n} failed: {error}")
+    lines += ["  " + failed.format(n=e["cell"], error=e["error"]) for e in report.cell_errors]
     return "\n".join(lines)

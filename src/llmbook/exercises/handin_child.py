@@ -22,6 +22,7 @@ from typing import Any
 
 from llmbook.exercises import core, diagnosis, grading, handin_cells, learner
 from llmbook.exercises.timeout import TimeUp, time_limit
+from llmbook.language import translate
 
 Record = dict[str, Any]
 
@@ -34,6 +35,7 @@ class NotebookRun:
         self.space = ModuleType("__main__")
         self.cell = handin_cells.CodeCell(0, "")
         self.done: set[str] = set()
+        self.cut_off = False
         vars(self.space).update(__builtins__=builtins, display=lambda *_, **__: None)
         vars(self.space)[handin_cells.RECORDER] = self.grade
         self._own = _package_modules()
@@ -42,6 +44,7 @@ class NotebookRun:
         """Execute a cell, then grade what it should have graded and did not."""
         self.cell, self.done = cell, set()
         self.report({"kind": "start", "cell": cell.number})
+        self.cut_off = False
         error = self._execute(cell)
         if error is not None:
             self.report({"kind": "cell", "cell": cell.number, "error": error})
@@ -72,10 +75,12 @@ class NotebookRun:
             with time_limit(self.cell_seconds):
                 exec(code, vars(self.space))
         except TimeUp:
-            return f"cut off after {self.cell_seconds:g} seconds"
+            self.cut_off = True
+            cut = translate("cut off after {seconds} seconds")
+            return cut.format(seconds=f"{self.cell_seconds:g}")
         except BaseException as error:
-            line = learner.line_of(error)
-            return learner.what_happened(error) + (f" in {line}" if line else "")
+            what, line = learner.what_happened(error), learner.line_of(error)
+            return translate("{error} in {line}").format(error=what, line=line) if line else what
         return None
 
     def _grade_late(self, exercise_id: str, error: str | None) -> None:
@@ -88,9 +93,10 @@ class NotebookRun:
                 compile(expression, f"<cell {self.cell.number}>", "eval"), vars(self.space)
             )
         except BaseException:
-            reason = error or "its grade call was never reached"
-            status = "timed out" if reason.startswith("cut off") else "error"
-            self._record(exercise_id, status, f"The cell failed: {reason}.", None)
+            reason = error or translate("its grade call was never reached")
+            status = "timed out" if self.cut_off else "error"
+            message = translate("The cell failed: {reason}.").format(reason=reason)
+            self._record(exercise_id, status, message, None)
             return
         self.grade(exercise_id, answer)
 

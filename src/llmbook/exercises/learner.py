@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from llmbook.language import mark, translate
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _FOREIGN = tuple(
     {_PACKAGE, *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))}
@@ -28,7 +30,9 @@ def line_of(error: BaseException) -> str | None:
         return None
     file, number = (with_source or places)[-1]
     source = linecache.getline(file, number).strip()
-    return f"line {number}: `{source}`" if source else f"line {number}"
+    if not source:
+        return translate("line {n}").format(n=number)
+    return translate("line {n}: `{code}`").format(n=number, code=source)
 
 
 def is_broken_law(error: BaseException, check: Callable[..., Any]) -> bool:
@@ -57,27 +61,29 @@ def what_happened(error: BaseException) -> str:
 _ADVICE = (
     (
         "shapes cannot be multiplied",
-        "In a @ b the last axis of a and the second to last of b must be equally long.",
+        mark("In a @ b the last axis of a and the second to last of b must be equally long."),
     ),
     (
         "must match the size of tensor",
-        "Shapes are aligned from the right: an axis that was summed away stays in its place "
-        "with keepdim=True, and .T turns round all axes where .transpose(-1, -2) swaps two.",
+        mark(
+            "Shapes are aligned from the right: an axis that was summed away stays in its place "
+            "with keepdim=True, and .T turns round all axes where .transpose(-1, -2) swaps two."
+        ),
     ),
     (
         "expected scalar type",
-        "Two number types meet here: .float() or .long() turns one into the other.",
+        mark("Two number types meet here: .float() or .long() turns one into the other."),
     ),
     (
         "modified by an inplace operation",
-        "Something was changed in place that the gradient still needs: work on a copy.",
+        mark("Something was changed in place that the gradient still needs: work on a copy."),
     ),
 )
 
 
 def advice(error: BaseException) -> str | None:
     """What helps with a frequent message of PyTorch's, or None."""
-    return next((text for part, text in _ADVICE if part in str(error)), None)
+    return next((translate(text) for part, text in _ADVICE if part in str(error)), None)
 
 
 def signature_problem(answer: Any, parameters: list[str]) -> str | None:
@@ -89,6 +95,6 @@ def signature_problem(answer: Any, parameters: list[str]) -> str | None:
     try:
         signature.bind(*parameters)
     except TypeError:
-        wanted = ", ".join(parameters)
-        return f"your function is called with ({wanted}), but its parameters are {signature}"
+        reason = translate("your function is called with ({wanted}), but its parameters are {own}")
+        return reason.format(wanted=", ".join(parameters), own=signature)
     return None

@@ -19,6 +19,7 @@ from llmbook.exercises import learner
 from llmbook.exercises.compare import Tolerance, difference
 from llmbook.exercises.core import Case, Exercise, Property, plain_defaults
 from llmbook.exercises.timeout import TimeUp
+from llmbook.language import translate
 
 _EXACT = Tolerance(rtol=0.0, atol=0.0, exact_dtype=True)
 
@@ -131,7 +132,8 @@ def snapshot(value: Any) -> Any:
 
 
 def _changed(names: list[str], before: tuple, after: tuple) -> tuple[str, ...]:
-    padded = [*names, *(f"argument {i + 1}" for i in range(len(names), len(before)))]
+    unnamed = (translate("argument {n}").format(n=i + 1) for i in range(len(names), len(before)))
+    padded = [*names, *unnamed]
     return tuple(
         name
         for name, old, new in zip(padded, before, after, strict=False)

@@ -11,12 +11,18 @@ from torch import Tensor
 
 from llmbook.exercises.compare import Tolerance, agreement, at, difference
 from llmbook.exercises.describe import short
+from llmbook.language import mark, translate
 
-_NATS_OR_BITS = "Is one in bits and the other in nats?"
 _TELLING_FACTORS = (
-    (-1.0, "The sign is turned round."),
-    (math.log(2), f"It is ln 2 times the expected one. {_NATS_OR_BITS}"),
-    (1 / math.log(2), f"It is 1/ln 2 times the expected one. {_NATS_OR_BITS}"),
+    (-1.0, mark("The sign is turned round.")),
+    (
+        math.log(2),
+        mark("It is ln 2 times the expected one. Is one in bits and the other in nats?"),
+    ),
+    (
+        1 / math.log(2),
+        mark("It is 1/ln 2 times the expected one. Is one in bits and the other in nats?"),
+    ),
 )
 
 
@@ -35,7 +41,7 @@ def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
     if want.shape == have.shape and _agree(want, have, tolerance):
         return None
     if want.ndim == 2 and have.shape == want.T.shape and _agree(want.T, have, tolerance):
-        return "It is the expected result transposed."
+        return translate("It is the expected result transposed.")
     if want.shape != have.shape:
         return None
     if not (want.isfinite().all() and have.isfinite().all()):
@@ -45,8 +51,9 @@ def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
         return _factor_sentence(factor, n_numbers=int(want.count_nonzero()))
     offset = float((have - want).mean()) if want.numel() else 0.0
     if want.numel() >= 3 and _agree(want + offset, have, tolerance):
-        side = "large" if offset > 0 else "small"
-        return f"Every number is {short(abs(offset))} too {side}."
+        if offset > 0:
+            return translate("Every number is {gap} too large.").format(gap=short(offset))
+        return translate("Every number is {gap} too small.").format(gap=short(-offset))
     return None
 
 
@@ -62,7 +69,7 @@ def _relation_of_items(
                 break
             left.pop(match)
         else:
-            return "These are the right items in another order."
+            return translate("These are the right items in another order.")
     for i, (want, have) in enumerate(zip(expected, got, strict=False)):
         sentence = relation(want, have, tolerance)
         if sentence:
@@ -84,5 +91,8 @@ def _agree(want: Tensor, have: Tensor, tolerance: Tolerance) -> bool:
 def _factor_sentence(factor: float, n_numbers: int) -> str | None:
     for value, words in _TELLING_FACTORS:
         if math.isclose(factor, value, rel_tol=1e-4):
-            return words
-    return f"Every number is {short(factor)} times the expected one." if n_numbers >= 3 else None
+            return translate(words)
+    if n_numbers < 3:
+        return None
+    sentence = translate("Every number is {factor} times the expected one.")
+    return sentence.format(factor=short(factor))

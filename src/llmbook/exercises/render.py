@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from llmbook.exercises.core import Exercise
 from llmbook.exercises.stubs import solution_source
+from llmbook.language import translate
 
 # JupyterLab's own code colours; on the site these names are unknown there and the site's
 # stylesheet, which is more specific, colours the same classes.
@@ -72,11 +73,15 @@ def hints(exercise: Exercise, level: int) -> Folded:
     After the nudges come the mistakes most often made. The site folds them all
     (see ``close_hints``).
     """
+    hint = translate("Hint {i} of {n}")
     levels = [
-        (f"Hint {i + 1} of {len(exercise.nudges)}", [n]) for i, n in enumerate(exercise.nudges)
+        (hint.format(i=i, n=len(exercise.nudges)), [translate(nudge)])
+        for i, nudge in enumerate(exercise.nudges, start=1)
     ]
-    levels.append(("Common mistakes", [m.hint for m in exercise.misconceptions]))
-    inner = f"<p>The solution: <code>show_solution(&quot;{exercise.id}&quot;)</code></p>"
+    mistakes = [translate(m.hint) for m in exercise.misconceptions]
+    levels.append((translate("Common mistakes"), mistakes))
+    shown = f"<code>show_solution(&quot;{exercise.id}&quot;)</code>"
+    inner = f"<p>{translate('The solution: {call}').format(call=shown)}</p>"
     for depth, (summary, texts) in reversed(list(enumerate(levels))):
         opened = " open" if depth < level else ""
         body = f"<p>{inline(texts[0])}</p>"
@@ -90,11 +95,15 @@ def hints(exercise: Exercise, level: int) -> Folded:
 
 
 def _hints_text(exercise: Exercise, levels: list[tuple[str, list[str]]], level: int) -> str:
-    lines = [f"{summary}: {' '.join(texts)}" for summary, texts in levels[:level]]
+    line = translate("{summary}: {texts}")
+    lines = [
+        line.format(summary=summary, texts=" ".join(texts)) for summary, texts in levels[:level]
+    ]
     if level < len(levels):
-        lines.append(f'More: hint("{exercise.id}") again.')
+        lines.append(translate('More: hint("{id}") again.').format(id=exercise.id))
     else:
-        lines.append(f'The solution: show_solution("{exercise.id}")')
+        call = f'show_solution("{exercise.id}")'
+        lines.append(translate("The solution: {call}").format(call=call))
     return "\n".join(lines)
 
 
@@ -106,14 +115,15 @@ def close_hints(page: str) -> str:
 def solution(exercise: Exercise) -> Folded:
     """The solution's source, folded, highlighted by the page's own colours."""
     source = solution_source(exercise)
-    remark = f"<p>{inline(exercise.remark)}</p>" if exercise.remark else ""
-    label = html.escape(f"Solution of {exercise.id}")
+    words = translate(exercise.remark)
+    remark = f"<p>{inline(words)}</p>" if words else ""
+    label = html.escape(translate("Solution of {id}").format(id=exercise.id))
     page = (
         f'<details class="llmbook-solution"><summary>{label}</summary>'
         f'<div class="highlight"><pre tabindex="0" role="group" aria-label="{label}">'
         f"<code>{_highlight(source)}</code></pre></div>{remark}<style>{_STYLE}</style></details>"
     )
-    text = f"{source}\n\n{exercise.remark}" if exercise.remark else source
+    text = f"{source}\n\n{words}" if words else source
     return Folded(page, text)
 
 

@@ -1,6 +1,7 @@
 """The book's figures. Each function takes ``ax=None``, returns the Axes, and never shows.
 
-Importing this module applies the one style sheet, `llmbook.mplstyle`.
+Importing this module applies the one style sheet, `llmbook.mplstyle`, and lets figures speak the
+chosen language (see `words`).
 """
 
 import logging
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from llmbook.plot import words
 from llmbook.plot.charts import loss_curve, next_token_bars
 from llmbook.plot.maps import attention_map
 from llmbook.plot.timeline import timeline
 
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a missing CJK font is fine
+words.prepare()
 plt.style.use(str(Path(__file__).with_name("llmbook.mplstyle")))
 
 __all__ = ["attention_map", "loss_curve", "next_token_bars", "timeline"]

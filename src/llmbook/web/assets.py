@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
 
+from llmbook.language import ENGLISH, catalogue, language
 from llmbook.web.labels import LABELS
 
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -60,6 +61,22 @@ def core_script() -> str:
     return code.replace("@VERSION@", version())
 
 
+def labels_in(name: str | None = None) -> dict[str, dict[str, str]]:
+    """The labels in a language, or in the chosen one: what ``write_static`` takes.
+
+    In the catalogue a label's context is ``component.key``; one that has no translation stays
+    English.
+
+    Raises:
+        ValueError: there is no such language.
+    """
+    messages = catalogue(name or language())
+    return {
+        component: {k: messages.pgettext(f"{component}.{k}", text) for k, text in words.items()}
+        for component, words in LABELS.items()
+    }
+
+
 def component_script(name: str, labels: Labels = LABELS) -> str:
     """One component's code and the words that it shows."""
     words = json.dumps({name: labels[name]}, ensure_ascii=False, separators=(",", ":"))
@@ -67,8 +84,8 @@ def component_script(name: str, labels: Labels = LABELS) -> str:
 
 
 @cache
-def inline_script(name: str) -> str:
-    """Everything one output needs: runtime, styles, component, start."""
+def inline_script(name: str, speech: str = ENGLISH) -> str:
+    """Everything one output needs: runtime, styles, component with its labels, start."""
     styles = {
         n: _squeeze_css(_read(f"css/{n}.css")) for n in ("core", *SHARED_STYLES.get(name, ()), name)
     }
@@ -76,7 +93,7 @@ def inline_script(name: str) -> str:
         [
             core_script(),
             f"llmbook.style({json.dumps(styles)});",
-            component_script(name),
+            component_script(name, labels_in(speech)),
             "llmbook.start();",
         ]
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import (
@@ -70,10 +71,15 @@ def attention_explorer(
     return Component(
         name="attention_explorer",
         data=data,
-        static=static_map(shown, integers[layer, head], f"Layer {layer}, head {head}"),
+        static=static_map(shown, integers[layer, head], _title(layer, head)),
         summary=f"{n_layer} layers × {n_head} heads × {t} tokens",
         caption=caption,
     )
+
+
+def _title(layer: int, head: int) -> str:
+    title = translate("Layer {layer}, head {head}", "attention_explorer.map_title")
+    return title.format(layer=layer, head=head)
 
 
 def heat_paths(weights: NDArray[np.uint8], cell: int, x0: float | int, y0: float | int) -> str:
@@ -104,9 +110,8 @@ def static_map(tokens: Sequence[str], weights: NDArray[np.uint8], title: str) ->
         body += svg.text(margin - 6, centre + 4, token, anchor="end", font_family="monospace")
         turn = f"rotate(-90 {svg.number(centre + 4)} {svg.number(margin - 6)})"
         body += svg.text(centre + 4, margin - 6, token, transform=turn, font_family="monospace")
-    body += svg.text(
-        margin, margin + size + 20, f"{title}. Row: looking; column: looked at.", fill=svg.QUIET
-    )
+    words = translate("{title}. Row: looking; column: looked at.", "attention_explorer")
+    body += svg.text(margin, margin + size + 20, words.format(title=title), fill=svg.QUIET)
     width = max(margin + size + 10, margin + 300)
     return svg.picture(width, margin + size + 30, body, describe(tokens, weights, title))
 
@@ -116,10 +121,18 @@ def describe(tokens: Sequence[str], weights: NDArray[np.uint8], title: str) -> s
     strongest = weights.max(axis=1).astype(int)
     strongest[0] = 0  # the first token of a causal map has no choice
     rows = sorted(np.argsort(-strongest, kind="stable")[:5])
+    link = translate("{token} at {other} ({percent} %)", "attention_explorer")
     links = [
-        f"{tokens[i]} at {tokens[int(weights[i].argmax())]} ({round(100 * strongest[i] / 255)} %)"
+        link.format(
+            token=tokens[i],
+            other=tokens[int(weights[i].argmax())],
+            percent=round(100 * strongest[i] / 255),
+        )
         for i in rows
         if strongest[i]
     ]
-    start = f"{title}: attention between {len(tokens)} tokens. Looking most: "
-    return start + "; ".join(links) + "."
+    words = translate(
+        "{title}: attention between {n} tokens. Looking most: {links}.", "attention_explorer"
+    )
+    joined = translate("; ", "attention_explorer").join(links)
+    return words.format(title=title, n=len(tokens), links=joined)

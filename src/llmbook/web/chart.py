@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 
@@ -101,5 +102,11 @@ def _static(rules: Rules, sentence: str, start: str) -> str:
     found = parses(rules, sentence.split(), start)
     rows = [[str(i), str(p), tree] for i, (p, tree) in enumerate(found, 1)]
     total = sum(p for p, _ in found)
-    title = f"The parses of “{sentence}”; together they have probability {total}"
-    return svg.table(title, ["parse", "probability", "tree, as brackets"], rows)
+    here = "chart_player"
+    title = translate("The parses of “{sentence}”; together they have probability {total}", here)
+    head = [
+        translate("parse", here),
+        translate("probability", here),
+        translate("tree, as brackets", here),
+    ]
+    return svg.table(title.format(sentence=sentence, total=total), head, rows)

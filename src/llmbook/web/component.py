@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from llmbook.language import language, translate
 from llmbook.web import assets
 
 
@@ -62,7 +63,7 @@ class Component:
     def to_html(self, *, inline: bool = True) -> str:
         """The output's HTML; ``inline=False`` leaves the script to the page, as the site does."""
         own = f' data-labels="{html.escape(to_json(dict(self.labels)))}"' if self.labels else ""
-        caption = f'<p class="llmbook-caption">{html.escape(self.caption)}</p>'
+        caption = f'<p class="llmbook-caption">{html.escape(translate(self.caption))}</p>'
         parts = [
             f'<div class="llmbook-component" data-component="{self.name}"{own}>',
             f'<script type="application/json">{to_json(self.data)}</script>',
@@ -71,7 +72,8 @@ class Component:
             "</div>",
         ]
         if inline:
-            parts.append(f"<script data-llmbook-inline>{assets.inline_script(self.name)}</script>")
+            script = assets.inline_script(self.name, language())
+            parts.append(f"<script data-llmbook-inline>{script}</script>")
         return "\n".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:

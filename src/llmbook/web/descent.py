@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import Numbers, as_array, milli, same_length
@@ -38,7 +39,12 @@ def _surface(name: str, given: Mapping[str, Numbers]) -> dict[str, Any]:
         )
     if not np.allclose(hessian, hessian.T) or np.linalg.eigvalsh(hessian)[0] <= 0:
         raise ValueError(f"the hessian of {name!r} is no bowl: symmetric and positive is needed")
-    return {"name": name, "hessian": hessian, "minimum": minimum, "least": float(given["least"])}
+    return {
+        "name": translate(name),
+        "hessian": hessian,
+        "minimum": minimum,
+        "least": float(given["least"]),
+    }
 
 
 def descent_explorer(
@@ -67,6 +73,7 @@ def descent_explorer(
         raise ValueError("a descent needs at least one surface")
     made = [_surface(name, given) for name, given in surfaces.items()]
     same_length(2, start=start, axes=axes)
+    axes = [translate(axis) for axis in axes]
     limit = 2.8 / float(np.linalg.eigvalsh(made[0]["hessian"])[-1])
     if not 0 < rate <= limit:
         raise ValueError(f"rate is {rate}, but must lie in 0..{limit:.3f}")
@@ -133,8 +140,9 @@ def static_descent(
     body += svg.text(side / 2, side / 2 + 5, "+", anchor="middle", font_size=20)
     body += svg.text(side - 6, side - 8, f"{axes[0]} →", anchor="end")
     body += svg.text(8, 16, f"↑ {axes[1]}")
-    alt = (
-        f"Contours of the loss around its minimum, marked +, and the path of {n_steps} steps of "
-        f"gradient descent with learning rate {rate:g}."
+    alt = translate(
+        "Contours of the loss around its minimum, marked +, and the path of {n} steps of "
+        "gradient descent with learning rate {rate}.",
+        "descent_explorer",
     )
-    return svg.picture(side, side, body, alt)
+    return svg.picture(side, side, body, alt.format(n=n_steps, rate=f"{rate:g}"))

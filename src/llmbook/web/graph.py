@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 
@@ -54,7 +55,7 @@ def _checked(graph: Graph) -> dict[str, Any]:
             raise ValueError(f"{title!r}: {name} uses {missing}, or its name is used already")
         known[name] = 1 + max(known[p] for p in parents)
     return {
-        "title": title,
+        "title": translate(title),
         "names": list(known),
         "columns": list(known.values()),
         "rows": _rows(known),
@@ -98,7 +99,7 @@ def graph_player(graphs: Sequence[Graph], *, caption: str = "") -> Component:
 
 def _picture(graph: Graph, made: dict[str, Any]) -> str:
     """The first graph with all values and derivatives."""
-    title, leaves, steps = graph
+    _, leaves, steps = graph
     found = differentiate(leaves, steps)
     places = [
         (50.0 + COLUMN * column, 50.0 + ROW * row / 2)
@@ -118,7 +119,9 @@ def _picture(graph: Graph, made: dict[str, Any]) -> str:
         body += svg.text(x, y + 21, f"{slope:.3f}", anchor="middle", fill=svg.ACCENT)
     width = 100 + COLUMN * max(made["columns"])
     height = 100 + ROW * max(made["rows"]) / 2
-    listed = ", ".join(f"{name} {v:.3f} with derivative {d:.3f}" for name, (v, d) in found.items())
-    return svg.picture(
-        width, height, body, f"The graph of {title}. Value and derivative: {listed}."
+    part = translate("{name} {value} with derivative {slope}", "graph_player")
+    listed = translate(", ", "graph_player").join(
+        part.format(name=name, value=f"{v:.3f}", slope=f"{d:.3f}") for name, (v, d) in found.items()
     )
+    alt = translate("The graph of {title}. Value and derivative: {listed}.", "graph_player")
+    return svg.picture(width, height, body, alt.format(title=made["title"], listed=listed))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import Numbers, visible
@@ -49,7 +50,7 @@ def model_explorer(
     if not 0 <= stage < len(stages):
         raise ValueError(f"stage is {stage}, but there are {len(stages)} stages")
     shown = [
-        {"title": s["title"], "tensors": [_tensor(t, len(tokens)) for t in s["tensors"]]}
+        {"title": translate(s["title"]), "tensors": [_tensor(t, len(tokens)) for t in s["tensors"]]}
         for s in stages
     ]
     data: dict[str, object] = {
@@ -66,7 +67,11 @@ def _tensor(given: Mapping[str, Any], n_token: int) -> dict[str, object]:
     name, axes = str(given["name"]), str(given["axes"]).split()
     if set(axes) - set("TSHDCFV"):
         raise ValueError(f"{name} has the axes {axes}: choose among T S H D C F V")
-    tensor: dict[str, object] = {"name": name, "axes": axes, "how": str(given["how"])}
+    tensor: dict[str, object] = {
+        "name": translate(name),
+        "axes": axes,
+        "how": translate(str(given["how"])),
+    }
     if "top" in given:
         if len(given["top"]) != n_token:
             raise ValueError(f"{name}: {len(given['top'])} rows for {n_token} tokens")
@@ -112,7 +117,14 @@ def _static(stages: Sequence[Mapping[str, Any]], chosen: int) -> str:
             shape = ", ".join(f"{n:,}" for n in tensor["shape"])
             letters = ", ".join(tensor["axes"])
             rows.append([stages[i]["title"], tensor["name"], f"({letters})", f"({shape})"])
-    return svg.table("Tensors of the model", ["Stage", "Tensor", "Axes", "Shape"], rows)
+    here = "model_explorer"
+    head = [
+        translate("Stage", here),
+        translate("Tensor", here),
+        translate("Axes", here),
+        translate("Shape", here),
+    ]
+    return svg.table(translate("Tensors of the model", here), head, rows)
 
 
 def tensor_values(tensor: Mapping[str, Any]) -> Numbers:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import as_array
@@ -55,8 +56,9 @@ def _exhibit(given: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"exhibit {name} lacks {missing[0]!r}")
     question = checked_question({"text": f"exhibit {name}", **given})
     del question["text"]
-    texts = {key: str(given[key]) for key in ANSWERS} | {
-        key: str(given.get(key, "")) for key in ("code", "evidence")
+    texts = {key: translate(str(given[key])) for key in ANSWERS} | {
+        "code": str(given.get("code", "")),
+        "evidence": translate(str(given.get("evidence", ""))),
     }
     return _run(given, f"exhibit {name}") | question | texts
 
@@ -93,11 +95,16 @@ def _static(exhibit: Mapping[str, Any], sound: Mapping[str, Any], number: int) -
     choices = "".join(f"<li>{rich(choice)}</li>" for choice in exhibit["choices"])
     evidence = f"<p>{html.escape(exhibit['evidence'])}</p>" if exhibit["evidence"] else ""
     right = exhibit["answer"]
-    answer = " ".join([exhibit["choices"][right] + ".", exhibit["sign"], exhibit["test"]])
+    here = "error_museum"
+    answer = translate("{choice}. {sign} {test}", here).format(
+        choice=exhibit["choices"][right], sign=exhibit["sign"], test=exhibit["test"]
+    )
+    title = translate("Exhibit {i}", here).format(i=number)
+    writes = translate("It writes: {sample}", here).format(sample=exhibit["sample"])
     return (
-        f"<p><strong>Exhibit {number}</strong></p>{_picture(exhibit, sound, number)}"
-        f"<p>It writes: {html.escape(exhibit['sample'])}</p>{evidence}<ul>{choices}</ul>"
-        f"<details><summary>Diagnosis</summary><p>{rich(answer)}</p></details>"
+        f"<p><strong>{title}</strong></p>{_picture(exhibit, sound, number)}"
+        f"<p>{html.escape(writes)}</p>{evidence}<ul>{choices}</ul>"
+        f"<details><summary>{translate('Diagnosis', here)}</summary><p>{rich(answer)}</p></details>"
     )
 
 
@@ -118,13 +125,17 @@ def _picture(exhibit: Mapping[str, Any], sound: Mapping[str, Any], number: int) 
             for x, y in curve
         )
         body += svg.tag("polyline", points=points, fill="none", stroke=colour, stroke_width=2)
-    body += svg.text(2, 13, "loss: training blue, held out orange, sound run grey", fill=svg.QUIET)
+    legend = translate("loss: training blue, held out orange, sound run grey", "error_museum")
+    body += svg.text(2, 13, legend, fill=svg.QUIET)
     body += svg.text(left - 4, 32, f"{top:.1f}", anchor="end", fill=svg.QUIET)
     body += svg.text(left - 4, bottom, "0", anchor="end", fill=svg.QUIET)
-    body += svg.text(width, height - 12, f"step {last}", anchor="end", fill=svg.QUIET)
+    step = translate("step {n}", "error_museum").format(n=last)
+    body += svg.text(width, height - 12, step, anchor="end", fill=svg.QUIET)
     ends = [exhibit[key][-1][1] / 1000 for key in ("train", "val")]
-    alt = (
-        f"Exhibit {number}: training loss from {exhibit['train'][0][1] / 1000:.2f} to "
-        f"{ends[0]:.2f}, held-out loss at the end {ends[1]:.2f}."
+    words = translate(
+        "Exhibit {i}: training loss from {first} to {last}, held-out loss at the end {val}.",
+        "error_museum",
     )
+    first = f"{exhibit['train'][0][1] / 1000:.2f}"
+    alt = words.format(i=number, first=first, last=f"{ends[0]:.2f}", val=f"{ends[1]:.2f}")
     return svg.picture(width, height, body, alt)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmbook.language import translate
 from llmbook.web.component import Component
 
 
@@ -16,7 +17,7 @@ def _field(question: Any, name: str) -> Any:
 
 
 def checked_question(question: Any) -> dict[str, object]:
-    """A question as plain data, or the reason why it is none."""
+    """A question as plain data in the chosen language, or the reason why it is none."""
     text, choices = str(_field(question, "text")), [str(c) for c in _field(question, "choices")]
     answer, why = int(_field(question, "answer")), [str(w) for w in _field(question, "why")]
     if len(choices) < 2:
@@ -27,7 +28,12 @@ def checked_question(question: Any) -> dict[str, object]:
         )
     if len(why) != len(choices):
         raise ValueError(f"{text!r} has {len(choices)} choices, but {len(why)} explanations")
-    return {"text": text, "choices": choices, "answer": answer, "why": why}
+    return {
+        "text": translate(text),
+        "choices": [translate(choice) for choice in choices],
+        "answer": answer,
+        "why": [translate(reason) for reason in why],
+    }
 
 
 def rich(text: str) -> str:
@@ -51,6 +57,7 @@ def quiz(questions: Sequence[Any], *, title: str = "Quiz", caption: str = "") ->
     checked = [checked_question(question) for question in questions]
     if not checked:
         raise ValueError("a quiz needs at least one question")
+    title = translate(title, "quiz")
     data: dict[str, object] = {"title": title, "questions": checked}
     summary = f"{len(checked)} question{'s' if len(checked) > 1 else ''}"
     return Component("quiz", data, static_quiz(title, checked), summary, caption)
@@ -63,10 +70,14 @@ def static_quiz(title: str, questions: Sequence[dict[str, Any]]) -> str:
         choices = "".join(f"<li>{rich(choice)}</li>" for choice in question["choices"])
         answers = ""
         for i, (choice, why) in enumerate(zip(question["choices"], question["why"], strict=True)):
-            verdict = "Right." if i == question["answer"] else "Not quite."
-            answers += f"<li>{rich(choice)}: <strong>{verdict}</strong> {rich(why)}</li>"
+            right, wrong = translate("Right.", "quiz.right"), translate("Not quite.", "quiz.wrong")
+            verdict = f"<strong>{right if i == question['answer'] else wrong}</strong>"
+            line = translate("{choice}: {verdict} {why}", "quiz")
+            shown = line.format(choice=rich(choice), verdict=verdict, why=rich(why))
+            answers += f"<li>{shown}</li>"
         items += (
             f"<li><p>{rich(question['text'])}</p><ul>{choices}</ul>"
-            f"<details><summary>Answers</summary><ul>{answers}</ul></details></li>"
+            f"<details><summary>{translate('Answers', 'quiz')}</summary>"
+            f"<ul>{answers}</ul></details></li>"
         )
     return f"<p><strong>{html.escape(title)}</strong></p><ol>{items}</ol>"

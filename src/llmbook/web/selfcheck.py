@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmbook.language import translate
 from llmbook.web.component import Component
 from llmbook.web.quiz import checked_question, rich
 
@@ -20,7 +21,7 @@ def _section(value: Any) -> dict[str, object]:
         raise ValueError(f"{target!r} is no label: use small letters, digits and hyphens")
     if minutes < 1:
         raise ValueError(f"{title!r} takes {minutes} minutes: at least 1 is needed")
-    return {"title": title, "target": target, "minutes": minutes}
+    return {"title": translate(title), "target": target, "minutes": minutes}
 
 
 def self_check(
@@ -44,6 +45,7 @@ def self_check(
     checked = [checked_question(q) | {"section": _section(q.get("section", {}))} for q in questions]
     if not checked:
         raise ValueError("a self-check needs at least one question")
+    title = translate(title, "self_check")
     data: dict[str, object] = {"title": title, "questions": checked}
     if everybody is not None:
         data["everybody"] = _section(everybody)
@@ -58,10 +60,19 @@ def static_check(title: str, questions: Sequence[dict[str, Any]]) -> str:
         choices = "".join(f"<li>{rich(choice)}</li>" for choice in question["choices"])
         right, section = question["answer"], question["section"]
         link = f'<a href="#{section["target"]}">{html.escape(section["title"])}</a>'
+        words = translate(
+            "{choice}: {why} If you had it, skip the section {link} ({minutes} minutes); "
+            "if not, read it.",
+            "self_check",
+        )
+        answer = words.format(
+            choice=rich(question["choices"][right]),
+            why=rich(question["why"][right]),
+            link=link,
+            minutes=section["minutes"],
+        )
         items += (
-            f"<li><p>{rich(question['text'])}</p><ul>{choices}</ul>"
-            f"<details><summary>Answer</summary><p>{rich(question['choices'][right])}: "
-            f"{rich(question['why'][right])} If you had it, skip the section {link} "
-            f"({section['minutes']} minutes); if not, read it.</p></details></li>"
+            f"<li><p>{rich(question['text'])}</p><ul>{choices}</ul><details>"
+            f"<summary>{translate('Answer', 'self_check')}</summary><p>{answer}</p></details></li>"
         )
     return f"<p><strong>{html.escape(title)}</strong></p><ol>{items}</ol>"

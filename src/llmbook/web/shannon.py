@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import as_array, milli
@@ -66,14 +67,19 @@ def shannon_game(
     if not passages or not players:
         raise ValueError("the game needs at least one passage and one player")
     packed: list[dict[str, object]] = [_pack(passage, list(players)) for passage in passages]
-    data: dict[str, object] = {"passages": packed, "players": list(players.values())}
-    rows = [
-        [str(p["title"]), name, *_row(p, k)]
-        for p in packed
-        for k, name in enumerate(players.values())
+    names = [translate(name) for name in players.values()]
+    data: dict[str, object] = {"passages": packed, "players": names}
+    rows = [[str(p["title"]), name, *_row(p, k)] for p in packed for k, name in enumerate(names)]
+    here = "shannon_game"
+    head = [
+        translate("text", here),
+        translate("player", here),
+        translate("right at the first guess", here),
+        translate("lower bound", here),
+        translate("upper bound", here),
+        translate("paid", here),
     ]
-    head = ["text", "player", "right at the first guess", "lower bound", "upper bound", "paid"]
-    title = "Shannon's game, played to the end by two models (bits per symbol)"
+    title = translate("Shannon's game, played to the end by two models (bits per symbol)", here)
     summary = f"{len(packed)} passage{'s' if len(packed) > 1 else ''}"
     return Component("shannon_game", data, svg.table(title, head, rows), summary, caption)
 
@@ -94,8 +100,8 @@ def _pack(passage: Mapping[str, Any], players: Sequence[str]) -> dict[str, objec
         orders.append("".join(guesses))
         bits.append(milli(paid, "bits"))
     given = str(passage["given"])
-    return {"title": title, "given": given, "hidden": passage["hidden"], "orders": orders,
-            "bits": bits}  # fmt: skip
+    return {"title": translate(title), "given": given, "hidden": passage["hidden"],
+            "orders": orders, "bits": bits}  # fmt: skip
 
 
 def _row(packed: Mapping[str, Any], player: int) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import Numbers, as_array, milli, same_length
@@ -54,6 +55,7 @@ def softmax_dictionary(
         raise ValueError(f"values must have shape ({len(points)},), not {numbers.shape}")
     names = list(names) if names is not None else [chr(97 + i) for i in range(len(points))]
     same_length(len(points), names=names)
+    names, unit = [translate(name) for name in names], translate(unit)
     same_length(2, query=query)
     if not 0 <= sharpness <= max_sharpness:
         raise ValueError(f"sharpness is {sharpness}, but must lie in 0..{max_sharpness}")
@@ -124,8 +126,12 @@ def static_plane(
         )
         body += svg.text(side + 112 + 110 * weight, y, f"{100 * weight:.0f} %")
         body += svg.text(side + 330, y, f"{value:g} {unit}".strip(), anchor="end", fill=svg.QUIET)
-    total = f"mixed value {mixed:.2f} {unit}".strip()
+    total = translate("mixed value {value}", "softmax_dictionary")
+    total = total.format(value=f"{mixed:.2f} {unit}".strip())
     body += svg.text(side + 330, 46.0 + 24 * len(rows), total, anchor="end", font_weight="bold")
     words = ", ".join(f"{n}: {100 * w:.0f} %" for n, w in zip(names, weights, strict=True))
-    alt = f"A query among {len(names)} keys; softmax weights {words}; {total}."
+    alt = translate(
+        "A query among {n} keys; softmax weights {weights}; {total}.", "softmax_dictionary"
+    )
+    alt = alt.format(n=len(names), weights=words, total=total)
     return svg.picture(side + 340, max(side, 60.0 + 24 * len(rows)), body, alt)

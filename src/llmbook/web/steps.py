@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import as_array, same_length, visible
@@ -61,5 +62,12 @@ def _static(prompt: str, steps: Sequence[Mapping[str, Any]]) -> str:
         pairs = list(zip(step["tokens"], step["probs"], strict=True))[:3]
         best = ", ".join(f"{token} {100 * p / UNITS:.0f} %" for token, p in pairs)
         rows.append([str(i + 1), step["chosen"], f"{100 * step['prob'] / UNITS:.0f} %", best])
-    title = f"The generation after “{prompt}”, token by token"
-    return svg.table(title, ["step", "token chosen", "probability", "most probable"], rows)
+    here = "step_generator"
+    title = translate("The generation after “{prompt}”, token by token", here)
+    head = [
+        translate("step", here),
+        translate("token chosen", here),
+        translate("probability", here),
+        translate("most probable", here),
+    ]
+    return svg.table(title.format(prompt=prompt), head, rows)

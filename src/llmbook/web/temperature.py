@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import Numbers, as_array, milli, same_length, visible
@@ -132,6 +133,8 @@ def _static_table(context: Mapping[str, Any], rows: int = 8) -> str:
         for i, token in enumerate(shown)
     ]
     left = [f"{100 * (1 - column[: len(shown)].sum()):.1f} %" for column in columns]
-    head = ["next token", *(f"temperature {t:g}" for t in temperatures)]
-    prompt = context["prompt"]
-    return svg.table(f"After “{prompt}”", head, [*body, ["all others", *left]])
+    here = "temperature_explorer"
+    column = translate("temperature {t}", here)
+    head = [translate("next token", here), *(column.format(t=f"{t:g}") for t in temperatures)]
+    title = translate("After “{prompt}”", here).format(prompt=context["prompt"])
+    return svg.table(title, head, [*body, [translate("all others", here), *left]])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import (
@@ -52,7 +53,7 @@ def time_machine(
         raise ValueError(f"the time machine needs at least two checkpoints, not {len(records)}")
     groups = list(groups) if groups is not None else [0] * len(words)
     same_length(len(words), groups=groups)
-    names = list(group_names or [])
+    names = [translate(name) for name in group_names or []]
     if min(groups) < 0 or max(groups) > 5 or (names and max(groups) >= len(names)):
         raise ValueError("groups must lie in 0..5, and each needs its name")
     steps = [int(record["step"]) for record in records]
@@ -112,12 +113,15 @@ def _pack(
 def _static(records: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> str:
     """The loss curve as a picture, and the first, middle and last samples as a table."""
     chosen = [records[0], records[len(records) // 2], records[-1]]
+    here = "time_machine"
+    first = translate("step {step}, loss {loss}", here)
     rows = [
-        [f"step {record['step']}, loss {record['train'] / 1000:.2f}", *record["samples"]]
-        for record in chosen
+        [first.format(step=r["step"], loss=f"{r['train'] / 1000:.2f}"), *r["samples"]]
+        for r in chosen
     ]
-    head = ["checkpoint", *(f"“{prompt} …”" for prompt in prompts)]
-    return _loss_picture(records) + svg.table("What the model writes", head, rows)
+    head = [translate("checkpoint", here), *(f"“{prompt} …”" for prompt in prompts)]
+    title = translate("What the model writes", here)
+    return _loss_picture(records) + svg.table(title, head, rows)
 
 
 def _loss_picture(records: Sequence[Mapping[str, Any]]) -> str:
@@ -138,8 +142,20 @@ def _loss_picture(records: Sequence[Mapping[str, Any]]) -> str:
         if i in (0, len(xs) - 1) or (i % 3 == 0 and i < len(xs) - 2):
             body += svg.text(x, bottom + 17, str(records[i]["step"]), anchor="middle")
             body += svg.text(x, y - 9, f"{losses[i]:.2f}", anchor="middle")
-    body += svg.text(width - 10, height - 6, "training step", anchor="end", fill=svg.QUIET)
-    body += svg.text(left - 30, 14.0, "training loss (nats per token)", fill=svg.QUIET)
-    alt = f"Training loss falls from {losses[0]:.2f} at step {records[0]['step']} to "
-    alt += f"{losses[-1]:.2f} at step {records[-1]['step']}."
+    here = "time_machine"
+    x_axis, y_axis = (
+        translate("training step", here),
+        translate("training loss (nats per token)", here),
+    )
+    body += svg.text(width - 10, height - 6, x_axis, anchor="end", fill=svg.QUIET)
+    body += svg.text(left - 30, 14.0, y_axis, fill=svg.QUIET)
+    alt = translate(
+        "Training loss falls from {high} at step {first} to {low} at step {last}.", here
+    )
+    alt = alt.format(
+        high=f"{losses[0]:.2f}",
+        first=records[0]["step"],
+        low=f"{losses[-1]:.2f}",
+        last=records[-1]["step"],
+    )
     return svg.picture(width, height, body, alt)

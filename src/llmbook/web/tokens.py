@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from llmbook.language import translate
 from llmbook.tokenizers import WORD_PATTERN, BPETokenizer, WordPieceTokenizer
 from llmbook.web import svg
 from llmbook.web.component import Component
@@ -56,8 +57,10 @@ def tokenizer_playground(
     ready = dict(packed or {})
     data: dict[str, object] = {
         "text": text,
-        "samples": [[title, sample] for title, sample in (samples or {}).items()],
-        "tokenizers": [_pack(n, t, ready.get(n)) for n, t in tokenizers.items()],
+        "samples": [[translate(title), sample] for title, sample in (samples or {}).items()],
+        "tokenizers": [
+            _pack(n, t, ready.get(n)) | {"name": translate(n)} for n, t in tokenizers.items()
+        ],
     }
     static = _static(text, tokenizers)
     return Component("tokenizer_playground", data, static, ", ".join(tokenizers), caption)
@@ -146,6 +149,9 @@ def _static(text: str, tokenizers: Mapping[str, Vocabulary]) -> str:
     rows = []
     for name, tokenizer in tokenizers.items():
         tokens = shown_tokens(text, tokenizer)
-        rows.append([name, str(len(tokens)), " | ".join(tokens)])
-    caption = f"The tokens of “{text}” ({len(text)} code points, {len(text.encode())} bytes)"
-    return svg.table(caption, ["tokenizer", "tokens", "cut"], rows)
+        rows.append([translate(name), str(len(tokens)), " | ".join(tokens)])
+    here = "tokenizer_playground"
+    caption = translate("The tokens of “{text}” ({points} code points, {bytes} bytes)", here)
+    caption = caption.format(text=text, points=len(text), bytes=len(text.encode()))
+    head = [translate("tokenizer", here), translate("tokens", here), translate("cut", here)]
+    return svg.table(caption, head, rows)

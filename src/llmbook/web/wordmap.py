@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbook.language import translate
 from llmbook.web import svg
 from llmbook.web.component import Component
 from llmbook.web.quantise import Numbers, as_array
@@ -50,12 +51,12 @@ def word_map(
         table = as_array(given, name)
         if table.ndim != 2 or len(table) != len(words) or table.shape[1] < 2:
             raise ValueError(f"{name}: {table.shape} vectors for {len(words)} words")
-        maps.append({"name": name, **_reduce(table, name)})
+        maps.append({"name": translate(name), **_reduce(table, name)})
     if not maps:
         raise ValueError("the map needs the vectors of at least one model")
     chosen = number[word] if word else 0
     arrows = [
-        {"name": name, "pairs": [number[w] for pair in pairs for w in pair]}
+        {"name": translate(name), "pairs": [number[w] for pair in pairs for w in pair]}
         for name, pairs in (relations or {}).items()
     ]
     data: dict[str, object] = {
@@ -97,4 +98,5 @@ def _still(words: Sequence[str], maps: Sequence[Mapping[str, object]], chosen: i
             assert isinstance(near, list)
             row.append(", ".join(words[j] for j in near[NEAR * i : NEAR * i + 4]))
         rows.append(row)
-    return svg.table("Nearest words on the map", ["word", *[str(m["name"]) for m in maps]], rows)
+    head = [translate("word", "word_map"), *[str(m["name"]) for m in maps]]
+    return svg.table(translate("Nearest words on the map", "word_map"), head, rows)

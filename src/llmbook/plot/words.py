@@ -1,0 +1,71 @@
+"""The words of figures, in the chosen language.
+
+With ``LLMBOOK_LANG`` set, every text that matplotlib is given is looked up as it stands (context
+``figure``), then with its numbers masked: ``"7.5 bits"`` is found as ``"{0} bits"``. What is in
+no catalogue is drawn as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib import font_manager
+from matplotlib.text import Text
+
+from llmbook.language import ENGLISH, language, translate
+
+FONT = Path(__file__).with_name("llmbook-cjk.otf")
+_NUMBER = re.compile(r"(?<![\w.,\-−])[-−+]?\d+(?:[.,]\d+)*(?!\w)")
+_PLACE = re.compile(r"\{(\d)\}")
+
+
+def masked(text: str) -> tuple[str, list[str]]:
+    """A text with {0}, {1}, … in place of its numbers, and the numbers.
+
+    A number that belongs to a name is left: GPT-2, word2vec.
+
+    >>> masked("7.5 bits, GPT-2")
+    ('{0} bits, GPT-2', ['7.5'])
+    """
+    numbers: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        numbers.append(match[0])
+        return f"{{{len(numbers) - 1}}}"
+
+    return _NUMBER.sub(take, text), numbers
+
+
+def spoken(text: str) -> str:
+    """A figure's text in the chosen language, its numbers as they were."""
+    found = translate(text, "figure")
+    if found != text or not any(c.isalpha() for c in text):
+        return found
+    pattern, numbers = masked(text)
+    if not numbers:
+        return text
+    found = translate(pattern, "figure")
+    return text if found == pattern else _PLACE.sub(lambda place: numbers[int(place[1])], found)
+
+
+def _speaking(set_text: Callable[[Text, object], None]) -> Callable[[Text, object], None]:
+    @functools.wraps(set_text)
+    def set_spoken(self: Text, s: object) -> None:
+        set_text(self, spoken(s) if isinstance(s, str) else s)
+
+    return set_spoken
+
+
+def prepare() -> None:
+    """Give matplotlib the shipped font and, in another language than English, its words.
+
+    Every text of a figure passes `Text.set_text`: titles, labels, ticks, legends, notes. In
+    English nothing of matplotlib is touched.
+    """
+    if FONT.exists():
+        font_manager.fontManager.addfont(FONT)
+    if language() != ENGLISH and not hasattr(Text.set_text, "__wrapped__"):
+        Text.set_text = _speaking(Text.set_text)  # type: ignore[assignment, method-assign]
