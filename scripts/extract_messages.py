@@ -163,12 +163,13 @@ def _figure_messages(path: Path) -> Iterator[Said]:
 def _seen_messages(path: Path) -> Iterator[Said]:
     """What the chapter's cells showed when they ran in another language, numbers masked.
 
-    Of a figure's texts only those count that the code spells out: a token that a model chose, or
-    a row of a table, is no label.
+    Of a figure's texts only those count that the code spells out, and names of languages: a token
+    that a model chose, or another row of a table, is no label.
     """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     code = "\n".join(_python(c) for c in cells if c["cell_type"] == "code")
     literals, patterns = constants(code)
+    literals |= language_names()
     for store in sorted(catalogues.LOCALES.glob(f"*/outputs/{path.stem}.json")):
         for context, text, _ in json.loads(store.read_text(encoding="utf-8"))["asked"]:
             if not _LATIN.search(text) or "{0}" in text:
@@ -178,6 +179,14 @@ def _seen_messages(path: Path) -> Iterator[Said]:
                     continue
                 text = masked(text)[0]
             yield Said(f"llmbook/chapter_{path.name[:2]}", text, context, relative(path))
+
+
+@cache
+def language_names() -> frozenset[str]:
+    """The languages of the parallel sentences: figures take their names from that table."""
+    manifest = PACKAGE / "assets" / "parallel" / "manifest.json"
+    languages = json.loads(manifest.read_text(encoding="utf-8"))["languages"]
+    return frozenset(entry["name"] for entry in languages)
 
 
 def _python(cell: dict) -> str:
