@@ -2,11 +2,15 @@
 
     python scripts/run_notebooks.py             # every chapter
     python scripts/run_notebooks.py 07 12       # some
+    BOOK_LANG=zh_CN python scripts/run_notebooks.py 07
 
 Each chapter runs in a process of its own with one thread on the CPU, which is how its
 outputs are verified. What is written back is the same on every run: cell ids are kept,
 and neither times nor the machine's kernel version are recorded in the notebook.
 Seconds and peak memory go to results/notebooks.json.
+
+With BOOK_LANG a chapter is run in that language and left as it is: what its cells show then goes
+to book/locale/ (see `translated_outputs.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
+
+import translated_outputs
+from llmbook.language import ENGLISH, VARIABLE, languages
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "notebooks"
@@ -146,23 +153,44 @@ def explain(error: Exception, notebook: nbformat.NotebookNode) -> str:
     return message
 
 
-def execute(path: Path) -> dict:
-    """Run one chapter and write it back; on failure leave the file as it was.
+def client_of(notebook: nbformat.NotebookNode, folder: Path, speech: str) -> NotebookClient:
+    """Make what executes a chapter; in another language each cell's messages are noted."""
+    noting = [f"--IPKernelApp.code_to_run={translated_outputs.NOTE_MESSAGES}"]
+    return NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR", *(noting if speech != ENGLISH else [])],
+    )
+
+
+def keep(path: Path, notebook: nbformat.NotebookNode, speech: str) -> Path:
+    """Write an executed chapter back, or what it shows in another language; return the file."""
+    tidy(notebook)
+    text, target = nbformat.writes(notebook, indent=1), path
+    if speech != ENGLISH:
+        store = translated_outputs.collect(path.stem, json.loads(path.read_bytes()), notebook)
+        text, target = (
+            translated_outputs.as_text(store),
+            translated_outputs.store_path(speech, path.stem),
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, text)
+    return target
+
+
+def execute(path: Path, speech: str = ENGLISH) -> dict:
+    """Run one chapter and keep what it gave; on failure leave the files as they were.
 
     Returns:
         chapter, seconds, peak_mb (the kernel and all it starts), size_kb of the file,
         error (None where all went well).
     """
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT | {VARIABLE: speech})
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],
-    )
+    client = client_of(notebook, path.parent, speech)
     error = None
     start = time.perf_counter()
     with PeakMemory() as memory:
@@ -171,14 +199,12 @@ def execute(path: Path) -> dict:
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as caught:
             error = explain(caught, notebook)
     seconds = time.perf_counter() - start
-    if error is None:
-        tidy(notebook)
-        write_atomically(path, nbformat.writes(notebook, indent=1) + "\n")
+    written = keep(path, notebook, speech) if error is None else path
     return {
         "chapter": path.stem,
         "seconds": round(seconds, 1),
         "peak_mb": round(memory.peak / MEGABYTE),
-        "size_kb": round(path.stat().st_size / 1000),
+        "size_kb": round(written.stat().st_size / 1000),
         "error": error,
     }
 
@@ -191,14 +217,14 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def run_all(chapters: list[Path]) -> list[dict]:
+def run_all(chapters: list[Path], speech: str = ENGLISH) -> list[dict]:
     """Execute chapters two at a time under a progress bar, in the order of the book."""
     records = []
     bar = tqdm(total=len(chapters), unit="chapter", disable=False, desc="Executing")
     with ProcessPoolExecutor(
         AT_A_TIME, mp_context=get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        for future in as_completed(pool.submit(execute, path) for path in chapters):
+        for future in as_completed(pool.submit(execute, path, speech) for path in chapters):
             record = future.result()
             records.append(record)
             bar.set_postfix_str(record["chapter"])
@@ -257,8 +283,12 @@ def main() -> int:
     chapters = find_chapters(parser.parse_args().chapter)
     if not chapters:
         sys.exit("There is no chapter in notebooks/ yet.")
-    records = run_all(chapters)
-    record_results(records)
+    speech = os.environ.get("BOOK_LANG") or ENGLISH
+    if speech not in languages():
+        sys.exit(f"No language {speech}. There are: {', '.join(languages())}")
+    records = run_all(chapters, speech)
+    if speech == ENGLISH:
+        record_results(records)
     print_table(records)
     failed = [record for record in records if record["error"]]
     for record in failed:

@@ -4,7 +4,6 @@ Importing this module applies the one style sheet, `llmbook.mplstyle`, and lets 
 chosen language (see `words`).
 """
 
-import logging
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,7 +13,6 @@ from llmbook.plot.charts import loss_curve, next_token_bars
 from llmbook.plot.maps import attention_map
 from llmbook.plot.timeline import timeline
 
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a missing CJK font is fine
 words.prepare()
 plt.style.use(str(Path(__file__).with_name("llmbook.mplstyle")))
 

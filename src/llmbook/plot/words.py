@@ -7,6 +7,7 @@ no catalogue is drawn as it is.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from matplotlib.text import Text
 
 from llmbook.language import ENGLISH, language, translate
 
-FONT = Path(__file__).with_name("llmbook-cjk.otf")
+FONT = Path(__file__).parents[1] / "assets" / "font" / "llmbook-cjk.ttf"
 _NUMBER = re.compile(r"(?<![\w.,\-−])[-−+]?\d+(?:[.,]\d+)*(?!\w)")
 _PLACE = re.compile(r"\{(\d)\}")
 
@@ -51,6 +52,13 @@ def spoken(text: str) -> str:
     return text if found == pattern else _PLACE.sub(lambda place: numbers[int(place[1])], found)
 
 
+def add_font() -> None:
+    """Let matplotlib draw Chinese with the shipped font, for bold text too: it has one weight."""
+    fonts = font_manager.fontManager
+    fonts.addfont(FONT)
+    fonts.ttflist.append(dataclasses.replace(fonts.ttflist[-1], weight=700))
+
+
 def _speaking(set_text: Callable[[Text, object], None]) -> Callable[[Text, object], None]:
     @functools.wraps(set_text)
     def set_spoken(self: Text, s: object) -> None:
@@ -65,7 +73,6 @@ def prepare() -> None:
     Every text of a figure passes `Text.set_text`: titles, labels, ticks, legends, notes. In
     English nothing of matplotlib is touched.
     """
-    if FONT.exists():
-        font_manager.fontManager.addfont(FONT)
+    add_font()
     if language() != ENGLISH and not hasattr(Text.set_text, "__wrapped__"):
         Text.set_text = _speaking(Text.set_text)  # type: ignore[assignment, method-assign]
