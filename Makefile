@@ -19,18 +19,19 @@ VERIFIED := OMP_NUM_THREADS=1 LLMBOOK_DEVICE=cpu PYTHONHASHSEED=0
 
 # Without -mindepth the folders `book` and `notebooks` themselves would be read as targets.
 SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/exercises -mindepth 1 \
-	\( -name '.*' -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
-	_config.yml _toc.yml constraints.txt scripts/build_site.py
+	\( -name '.*' -o -name __pycache__ \) -prune -o ! -name '*.mo' -print 2>/dev/null) \
+	_config.yml _toc.yml constraints.txt scripts/build_site.py scripts/sphinx_book.py
+LANGUAGES := $(or $(BOOK_LANG),en zh_CN)
 
 .PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions recipes vectors weights slides pdf assignment translations colab clean help
 
 ##@ Reading
-book: .venv/stamp-book ## build the site into _build/html (installs what it needs)
-	@$(MAKE) --no-print-directory -s _build/site-stamp
+book: .venv/stamp-book ## build the site into _build/html (BOOK_LANG=zh_CN or en for one language)
+	@$(MAKE) --no-print-directory -s $(LANGUAGES:%=_build/site-stamp-%)
 	@echo "The book is built. Open _build/html/index.html, or run: make serve"
 
-_build/site-stamp: $(SITE_SOURCES) | .venv/stamp-book
-	@$(PY) scripts/build_site.py
+_build/site-stamp-%: $(SITE_SOURCES) | .venv/stamp-book
+	@$(PY) scripts/build_site.py $*
 
 serve: book ## show the built site at http://localhost:8000 (PORT=8001 for another port)
 	@$(PY) scripts/serve.py $(or $(PORT),8000)

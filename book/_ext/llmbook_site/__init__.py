@@ -15,11 +15,18 @@ from . import (
     components,
     folds,
     glossary,
+    languages,
     launch,
     metadata,
     nested_tables,
     numbering,
+    outputs,
+    search,
+    sharing,
+    speed,
+    status,
     timings,
+    translated,
 )
 
 
@@ -36,6 +43,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
         glossary,
         chapter_map,
         nested_tables,
+        languages,
+        sharing,
+        translated,
+        outputs,
+        status,
+        search,
+        speed,
     ):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

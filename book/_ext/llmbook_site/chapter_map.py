@@ -39,7 +39,7 @@ def chapters_of_book() -> dict[str, tuple[str, str]]:
     entries = [entry for part in parts for entry in part["chapters"]]
     found = [(CHAPTER.match(entry["file"]), entry) for entry in entries]
     return {
-        match[1]: (entry["file"], re.sub(r"^\d+\.\s*", "", entry["title"]))
+        match[1]: (entry["file"], re.sub(r"^\d+\.\s*", "", _(entry["title"])))
         for match, entry in found
         if match
     }
@@ -126,9 +126,10 @@ class ChapterMap(SphinxDirective):
             for kind, words in zip(KINDS, (_("read first: {}"), _("helps: {}")), strict=True):
                 others = [str(int(o)) for o in leanings[number].get(kind, []) if o in book]
                 if others:
-                    parts.append(words.format(", ".join(others)))
-            leans = "; ".join(parts) or _("leans on nothing before it")
-            items.append(f"<li>{int(number)} {escape(book[number][1])}: {leans}.</li>")
+                    parts.append(words.format(_(", ").join(others)))
+            leans = _("; ").join(parts) or _("leans on nothing before it")
+            line = _("{} {}: {}.").format(int(number), escape(book[number][1]), leans)
+            items.append(f"<li>{line}</li>")
         summary = f"<summary>{_('The map in words')}</summary>"
         return f"<details>{summary}<ul>{''.join(items)}</ul></details>"
 

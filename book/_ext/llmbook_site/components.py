@@ -18,6 +18,9 @@ from sphinx.util.docutils import SphinxDirective
 from llmbook.exercises.render import close_hints
 from llmbook.web import assets
 
+from .languages import is_translation
+from .outputs import dependencies, in_language
+
 FOLDER = "llmbook"  # below _static
 USED = "llmbook_components"  # key of a page's metadata: names separated by spaces
 
@@ -75,6 +78,10 @@ class FromChapter(SphinxDirective):
         path, name = self.arguments
         self.env.note_dependency(path)
         notebook = json.loads((Path(self.env.srcdir) / path).read_text(encoding="utf-8"))
+        if is_translation(self.config):
+            notebook = in_language(notebook, self.config.language, Path(path).stem)
+            for source in dependencies(self.config.language, Path(path).stem):
+                self.env.note_dependency(str(source))
         html = component_output(notebook, name)
         if html is None:
             raise self.error(f"{path} has no output with the component {name}")

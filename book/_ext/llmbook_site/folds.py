@@ -10,6 +10,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.locale import admonitionlabels
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxTranslator
 
@@ -52,7 +53,7 @@ class FoldDropdowns(SphinxPostTransform):
             if children and isinstance(children[0], nodes.title):
                 title, children = children[0].children, children[1:]
             else:
-                title = [nodes.Text(type(box).__name__.capitalize())]
+                title = [nodes.Text(admonitionlabels[type(box).__name__])]
             new = fold("", fold_title("", "", *title), *children)
             new["classes"] = [c for c in box["classes"] if c != "dropdown"]
             new["classes"].append(type(box).__name__)

@@ -18,6 +18,7 @@ from sphinx.util.nodes import make_refnode
 
 from .numbering import CHAPTER
 
+FULL_WIDTH = ("。", "）", "！", "？")  # punctuation that brings its own space
 Places = dict[str, tuple[str, str]]  # term in lower case -> (page, id of the target)
 
 
@@ -72,7 +73,9 @@ def link_entries(app: Sphinx, doctree: nodes.document, page: str) -> None:
             where = _("chapter {}").format(int(chapter[1])) if chapter else _("this book")
             link = make_refnode(app.builder, page, *found, nodes.Text(where))
             last = next(iter(entry.findall(nodes.definition)))[-1]
-            last += [nodes.Text(" " + _("Defined in") + " "), link, nodes.Text(_("."))]
+            before, after = _("Defined in {}.").split("{}")
+            gap = "" if last.astext().endswith(FULL_WIDTH) else " "
+            last += [nodes.Text(gap + before), link, nodes.Text(after)]
 
 
 def setup(app: Sphinx) -> None:

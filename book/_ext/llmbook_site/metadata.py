@@ -16,6 +16,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from .languages import LANGUAGES, alternatives, is_translation, own, root_address
+
 CARD = "_static/card.png"  # drawn by scripts/draw_logo.py
 MAX_DESCRIPTION = 200  # characters; link previews cut there
 
@@ -65,12 +67,13 @@ def add_previews(
         "og:site_name": app.config.html_title,
         "og:title": title,
         "og:description": description(doctree),
+        "og:locale": own(app.config).open_graph,
     }
     base = app.config.html_baseurl
     if base:
         tags |= {
             "og:url": f"{base}{page}.html",
-            "og:image": f"{base}{CARD}",
+            "og:image": f"{root_address(app.config)}{CARD}",
             "og:image:alt": app.config.html_title,
         }
     lines = [
@@ -83,23 +86,34 @@ def add_previews(
     context["metatags"] = context.get("metatags", "") + "\n    " + "\n    ".join(lines)
 
 
+def sitemap_entry(app: Sphinx, page: str, folder: str) -> str:
+    """A page in one language, and where it lies in the others."""
+    links = "".join(
+        f'<xhtml:link rel="alternate" hreflang={quoteattr(other["tag"])} '
+        f"href={quoteattr(other['absolute'])}/>"
+        for other in alternatives(app, page, "")
+    )
+    return f"<url><loc>{escape(app.config.html_baseurl + folder + page)}.html</loc>{links}</url>"
+
+
 def write_sitemap(app: Sphinx, error: Exception | None) -> None:
-    """List every page with its address in sitemap.xml, where the site has an address."""
+    """List every page in every language in sitemap.xml, where the site has an address."""
     base = app.config.html_baseurl
-    if error or app.builder.format != "html":
+    if error or app.builder.format != "html" or is_translation(app.config):
         return
     path = Path(app.outdir) / "sitemap.xml"
     if not base:
         path.unlink(missing_ok=True)
         return
     urls = [
-        f"<url><loc>{escape(base + page)}.html</loc></url>" for page in sorted(app.env.found_docs)
+        sitemap_entry(app, page, language.folder)
+        for language in LANGUAGES.values()
+        for page in sorted(app.env.found_docs)
     ]
     path.write_text(
         '<?xml version="1.0" encoding="utf-8"?>\n'
-        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
-        + "\n".join(urls)
-        + "\n</urlset>\n",
+        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" '
+        'xmlns:xhtml="http://www.w3.org/1999/xhtml">\n' + "\n".join(urls) + "\n</urlset>\n",
         encoding="utf-8",
     )
 

@@ -50,7 +50,7 @@ def name_chapter(
     if not found or "body" not in context:
         return
     number = int(found.group(1))
-    eyebrow = f'<p class="book-eyebrow">{_("Chapter")} {number}</p>\n<h1'
+    eyebrow = f'<p class="book-eyebrow">{_("Chapter {}").format(number)}</p>\n<h1'
     context["body"] = context["body"].replace("<h1", eyebrow, 1)
     context["title"] = f"{number}. {context['title']}"
 

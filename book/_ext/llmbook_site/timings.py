@@ -113,7 +113,7 @@ def render(page: str) -> str:
 
 def read(app: Sphinx, name: str, content: list[str]) -> None:
     """Fill the page as it is read, and read it again whenever a result has changed."""
-    if name == PAGE:
+    if name == PAGE and app.builder.format == "html":  # its numbers are no words to translate
         for path in [*RESULTS.glob("bench_*.json"), RESULTS / "notebooks.json"]:
             app.env.note_dependency(str(path))
         content[0] = render(content[0])
