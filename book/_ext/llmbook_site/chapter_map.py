@@ -50,7 +50,8 @@ def draw_arc(upper: int, lower: int, kind: str) -> str:
     side, x = (1, LEFT + WIDTH) if kind == "needs" else (-1, LEFT)
     y0, y1 = (MARGIN + row * STEP + HEIGHT / 2 for row in (upper, lower))
     y0, y1 = y0 + HEIGHT / 5, y1 - HEIGHT / 5
-    reach = x + side * (20 + 24 * (lower - upper))
+    bulge = min(30 + 14 * (lower - upper), 120)  # three quarters of it must fit beside the boxes
+    reach = x + side * bulge
     curve = f"M{x:g} {y0:g} C{reach:g} {y0:g} {reach:g} {y1:g} {x + side * TIP:g} {y1:g}"
     return f'<path class="{kind}" d="{curve}" marker-end="url(#chapter-map-tip)"/>'
 
