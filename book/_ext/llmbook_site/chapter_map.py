@@ -108,9 +108,10 @@ class ChapterMap(SphinxDirective):
         caption = _(
             "Solid, right: read first. Dashed, left: helps. Choose a box to open the chapter."
         )
+        label = _("Map of the chapters")
         return (
             f'<figure class="chapter-map"><svg viewBox="0 0 {width:g} {height:g}" role="group" '
-            f'style="max-width:{width:g}px" aria-label="{_("Map of the chapters")}">'
+            f'style="max-width:{width:g}px" aria-label="{label}">'
             '<defs><marker id="chapter-map-tip" viewBox="0 0 8 8" refX="2" refY="4" '
             'markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>'
             f"</defs>{''.join(arcs)}{''.join(boxes)}</svg>"
@@ -131,8 +132,8 @@ class ChapterMap(SphinxDirective):
             leans = _("; ").join(parts) or _("leans on nothing before it")
             line = _("{} {}: {}.").format(int(number), escape(book[number][1]), leans)
             items.append(f"<li>{line}</li>")
-        summary = f"<summary>{_('The map in words')}</summary>"
-        return f"<details>{summary}<ul>{''.join(items)}</ul></details>"
+        summary = _("The map in words")
+        return f"<details><summary>{summary}</summary><ul>{''.join(items)}</ul></details>"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

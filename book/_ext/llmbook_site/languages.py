@@ -99,7 +99,12 @@ def offer_languages(
     else:  # a page that this language has alone
         context["languages"] = alternatives(app, app.config.master_doc, to_root)
     context["language_code"] = app.config.language
-    words = {word: _(word) for word in ("Table", "Formula", "Code", "Output")}
+    words = {
+        "Table": _("Table"),
+        "Formula": _("Formula"),
+        "Code": _("Code"),
+        "Output": _("Output"),
+    }
     context["script_words"] = json.dumps(words, ensure_ascii=False)
 
 

@@ -59,13 +59,15 @@ def body(app: Sphinx) -> str:
         "whose English has changed since it was translated, or that is not translated, is shown "
         "in English and marked as such."
     )
+    page, text, outputs = _("Page"), _("Text"), _("Outputs and exercises")
     groups = (
-        f'<tr><th rowspan="2" scope="col">{_("Page")}</th>'
-        f'<th colspan="3" scope="colgroup">{_("Text")}</th>'
-        f'<th colspan="3" scope="colgroup">{_("Outputs and exercises")}</th></tr>'
+        f'<tr><th rowspan="2" scope="col">{page}</th>'
+        f'<th colspan="3" scope="colgroup">{text}</th>'
+        f'<th colspan="3" scope="colgroup">{outputs}</th></tr>'
     )
+    title = _("How far the translation has come")
     return (
-        f"<section><h1>{_('How far the translation has come')}</h1><p>{intro}</p>"
+        f"<section><h1>{title}</h1><p>{intro}</p>"
         '<div class="pst-scrollable-table-container"><table class="table book-status">'
         f"<thead>{groups}<tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
         "</section>"
