@@ -79,8 +79,11 @@ def translate(message: str, context: str = "", *, to: str | None = None) -> str:
     return found
 
 
-def mark(message: str) -> str:
-    """The message itself: marks a constant for the catalogue, which is translated when shown."""
+def mark(message: str, context: str = "") -> str:
+    """The message itself: marks a constant for the catalogue, which is translated when shown.
+
+    The words of figures have the context ``figure``.
+    """
     return message
 
 

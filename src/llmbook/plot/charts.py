@@ -10,6 +10,9 @@ import torch
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from llmbook.language import mark
+from llmbook.plot.words import Verbatim
+
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#767676"
 
 
@@ -38,10 +41,10 @@ def next_token_bars(
     ax.barh(range(len(tokens)), values, color=colours, height=0.72)
     for row, value in enumerate(values):
         ax.text(value, row, f" {value:.1%}", va="center", size=10)
-    ax.set_yticks(range(len(tokens)), tokens)
+    ax.set_yticks(range(len(tokens)), [Verbatim(token) for token in tokens])
     ax.set_ylim(len(tokens) - 0.5, -0.5)
     ax.set_xlim(0, min(1.0, float(values.max(initial=0.0)) * 1.18 + 1e-9))
-    ax.set_xlabel("probability of the next token")
+    ax.set_xlabel(mark("probability of the next token", "figure"))
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
     return ax
@@ -67,17 +70,17 @@ def loss_curve(
         _, ax = plt.subplots()
     steps = [record["step"] for record in records]
     ax.plot(steps, [record["loss"] for record in records], color=BLUE, lw=1.0, alpha=0.8)
-    _label_end(ax, steps[-1], records[-1]["loss"], "training", BLUE, -9)
+    _label_end(ax, steps[-1], records[-1]["loss"], mark("training", "figure"), BLUE, -9)
     checked = [record for record in records if "val_loss" in record]
     if checked:
         x, y = zip(*((r["step"], r["val_loss"]) for r in checked), strict=True)
         ax.plot(x, y, "o-", color=VERMILLION, ms=4, lw=1.2)
-        _label_end(ax, x[-1], y[-1], "validation", VERMILLION, 9)
+        _label_end(ax, x[-1], y[-1], mark("validation", "figure"), VERMILLION, 9)
     for name, level in (levels or {}).items():
         ax.axhline(level, color=GREY, lw=1, ls="--")
         ax.text(steps[-1], level, name, color=GREY, ha="right", va="bottom", size=9)
-    ax.set_xlabel("optimizer steps")
-    ax.set_ylabel("loss (nats per token)")
+    ax.set_xlabel(mark("optimizer steps", "figure"))
+    ax.set_ylabel(mark("loss (nats per token)", "figure"))
     ax.margins(x=0.02)
     return ax
 

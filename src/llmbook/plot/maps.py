@@ -10,6 +10,9 @@ import torch
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from llmbook.language import mark
+from llmbook.plot.words import Verbatim
+
 MAX_NUMBERED = 8
 """Maps of up to this many keys have their weights written into the cells."""
 
@@ -43,16 +46,17 @@ def attention_map(
         side = min(6.0, 1.4 + 0.34 * max(table.shape))
         _, ax = plt.subplots(figsize=(side + 0.6, side))
     image = ax.imshow(table, vmin=0.0, vmax=1.0, cmap="Blues", aspect="equal")
-    ax.set_xticks(range(len(keys)), keys, rotation=60, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(queries)), queries)
-    ax.set_xlabel("looks at (key)")
-    ax.set_ylabel("query")
+    labels = [Verbatim(key) for key in keys]
+    ax.set_xticks(range(len(keys)), labels, rotation=60, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(queries)), [Verbatim(query) for query in queries])
+    ax.set_xlabel(mark("looks at (key)", "figure"))
+    ax.set_ylabel(mark("query", "figure"))
     ax.tick_params(length=0)
     for side_name in ("top", "right", "bottom", "left"):
         ax.spines[side_name].set_visible(False)
     _number_cells(ax, table)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, ticks=[0, 0.5, 1])
-    bar.set_label("weight")
+    bar.set_label(mark("weight", "figure"))
     bar.outline.set_visible(False)
     return ax
 

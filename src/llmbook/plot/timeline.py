@@ -10,6 +10,8 @@ from datetime import date
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from llmbook.language import mark
+
 UNPUBLISHED = "unpublished"
 PARAMETERS, TOKENS, QUIET = "#0072B2", "#D55E00", "#767676"  # Okabe–Ito blue and vermillion
 _UNITS = {6: "M", 9: "B", 12: "T"}
@@ -76,7 +78,8 @@ def _draw_row(ax: Axes, y: int, row: Row) -> None:
     total, active = parse_count(row["parameters"]), parse_count(row["active_parameters"])
     tokens = parse_count(row["training_tokens"])
     if total is None:
-        ax.text(0.01, y, "size unpublished", transform=ax.get_yaxis_transform(), color=QUIET,
+        size = mark("size unpublished", "figure")
+        ax.text(0.01, y, size, transform=ax.get_yaxis_transform(), color=QUIET,
                 style="italic", size=8, va="center")  # fmt: skip
     else:
         face = PARAMETERS if row["open_weights"] in ("yes", "research") else "white"
@@ -100,9 +103,9 @@ def _mark_years(ax: Axes, rows: Sequence[Row]) -> None:
 def _label_marks(ax: Axes, rows: Sequence[Row]) -> None:
     """Name each kind of mark once, beside the first row that shows it."""
     kinds = [
-        ("parameters", "parameters", PARAMETERS, "right"),
-        ("training_tokens", "training tokens", TOKENS, "left"),
-        ("active_parameters", "active", PARAMETERS, "right"),
+        ("parameters", mark("parameters", "figure"), PARAMETERS, "right"),
+        ("training_tokens", mark("training tokens", "figure"), TOKENS, "left"),
+        ("active_parameters", mark("active", "figure"), PARAMETERS, "right"),
     ]
     for column, label, colour, side in kinds:
         counts = [parse_count(row[column]) for row in rows]
@@ -120,7 +123,7 @@ def _dress_axes(ax: Axes, rows: Sequence[Row]) -> None:
     powers = range(low, high + 1, 1 if high - low < 6 else 2)
     ax.set_xticks([10**power for power in powers], [_tick_label(power) for power in powers])
     ax.minorticks_off()
-    ax.set_xlabel("M million, B billion, T trillion")
+    ax.set_xlabel(mark("M million, B billion, T trillion", "figure"))
     ax.set_yticks(range(len(rows)), [row["model"] for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="x", lw=0.4, alpha=0.6)

@@ -2,7 +2,7 @@
 
 With ``LLMBOOK_LANG`` set, every text that matplotlib is given is looked up as it stands (context
 ``figure``), then with its numbers masked: ``"7.5 bits"`` is found as ``"{0} bits"``. What is in
-no catalogue is drawn as it is.
+no catalogue, and what is marked as data, is drawn as it is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from matplotlib.text import Text
 from llmbook.language import ENGLISH, language, translate
 
 FONT = Path(__file__).parents[1] / "assets" / "font" / "llmbook-cjk.ttf"
+
 _NUMBER = re.compile(r"(?<![\w.,\-−])[-−+]?\d+(?:[.,]\d+)*(?!\w)")
 _PLACE = re.compile(r"\{(\d)\}")
+
+
+class Verbatim(str):
+    """A token, a word of a text, a name: data, which is drawn as it is in every language."""
+
+    __slots__ = ()
 
 
 def masked(text: str) -> tuple[str, list[str]]:
@@ -62,7 +69,7 @@ def add_font() -> None:
 def _speaking(set_text: Callable[[Text, object], None]) -> Callable[[Text, object], None]:
     @functools.wraps(set_text)
     def set_spoken(self: Text, s: object) -> None:
-        set_text(self, spoken(s) if isinstance(s, str) else s)
+        set_text(self, spoken(s) if type(s) is str else s)
 
     return set_spoken
 
