@@ -39,10 +39,15 @@ def chapters_of_book() -> dict[str, tuple[str, str]]:
     entries = [entry for part in parts for entry in part["chapters"]]
     found = [(CHAPTER.match(entry["file"]), entry) for entry in entries]
     return {
-        match[1]: (entry["file"], re.sub(r"^\d+\.\s*", "", _(entry["title"])))
+        match[1]: (entry["file"], _plain(entry["title"]))
         for match, entry in found
         if match
     }
+
+
+def _plain(title: str) -> str:
+    """A chapter's title in the language of the site, without its number."""
+    return re.sub(r"^\d+\.\s*", "", _(title))
 
 
 def draw_arc(upper: int, lower: int, kind: str) -> str:
