@@ -196,6 +196,22 @@ AMBIGUOUS = {
 """A grammar with two trees for *she sees birds with glasses*, one twice as probable."""
 
 
+HEAD = [
+    np.random.default_rng(seed).normal(size=(n, 3)).round(2) for seed, n in ((1, 5), (2, 7), (3, 7))
+]
+"""Queries (5, 3), keys and values (7, 3) of one head."""
+SHAPES = [
+    {"name": "small", "n_params": 124_439_808, "n_read": 123_653_376, "n_layer": 12}
+    | {"d_model": 768, "n_kv_head": 12, "d_head": 64, "context_length": 1024},
+    {"name": "large", "n_params": 70_553_706_496, "n_read": 69_503_033_344, "n_layer": 80}
+    | {"d_model": 8192, "n_kv_head": 8, "d_head": 128, "context_length": 8192},
+]
+MACHINES = [
+    {"name": "a laptop", "gb_per_s": 15.6, "gflops": 33, "source": "Measured."},
+    {"name": "a card", "gb_per_s": 2039, "gflops": 312_000, "memory_gb": 80, "source": "Printed."},
+]
+
+
 def components() -> dict[str, Component]:
     """One of each, by name."""
     made = [
@@ -239,6 +255,8 @@ def components() -> dict[str, Component]:
             relations={"even to odd": [("w0", "w1"), ("w2", "w3")]},
             word="w2",
         ),
+        web.tiling_player(*HEAD, tile=(2, 3), caption="Five queries, seven keys."),
+        web.roofline_explorer(SHAPES, MACHINES, caption="Two of both."),
         web.tokenizer_playground("Then untie it.", tokenizers(), samples={"Chinese": "世界 the"}),
     ]
     return {component.name: component for component in made}

@@ -105,6 +105,18 @@ def broken_run(**changes):
     return run | changes
 
 
+SHAPE = {
+    "name": "small",
+    "n_params": 1_000_000,
+    "n_layer": 2,
+    "d_model": 128,
+    "n_kv_head": 2,
+    "d_head": 64,
+    "context_length": 256,
+}
+LAPTOP = {"name": "here", "gb_per_s": 15.61, "gflops": 33, "source": "Measured."}
+
+
 def every_component():
     return [
         web.attention_explorer(TOKENS, causal_weights(L, H), caption="A <caption>."),
@@ -121,6 +133,8 @@ def every_component():
         web.chart_player({"toy": RULES}, [("toy", "she sees birds")]),
         web.model_explorer(["a"], [{"title": "Ids", "tensors": [IDS]}]),
         web.word_map([f"w{i}" for i in range(9)], {"A": np.eye(9), "B": np.eye(9)[::-1]}),
+        web.tiling_player(np.eye(3), np.eye(3), -np.eye(3), causal=True),
+        web.roofline_explorer([SHAPE], [LAPTOP]),
         web.tokenizer_playground("the cat", {"Unigram": {"the": -1.0, " ": -2.5}}),
     ]
 
@@ -203,7 +217,7 @@ def test_static_files_are_written_for_the_site(tmp_path):
         "llmbook.css",
         *(f"{name}.js" for name in assets.names()),
     }
-    assert sum(path.stat().st_size for path in written) < 160_000
+    assert sum(path.stat().st_size for path in written) < 10_700 * len(assets.names())
 
 
 def test_an_inlined_script_stays_small_and_cannot_end_its_element():

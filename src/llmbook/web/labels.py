@@ -3,6 +3,8 @@
 Words in braces are filled in by the script.
 """
 
+from llmbook.web.labels_fast import FAST_ATTENTION
+
 LABELS: dict[str, dict[str, str]] = {
     "attention_explorer": {
         "looks": "Where it looks",
@@ -277,4 +279,5 @@ LABELS: dict[str, dict[str, str]] = {
         "keys": "Drag the map or use the arrow keys; + and − zoom, Home shows all. Choose a word "
         "to see its neighbours.",
     },
+    **FAST_ATTENTION,
 }
