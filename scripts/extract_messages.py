@@ -54,7 +54,7 @@ class Said:
 
 
 def calls(path: Path, domain: str) -> Iterator[Said]:
-    """The literal messages of ``translate(…)`` and ``mark(…)`` in a file, in order.
+    """The literal messages of ``translate``, ``say`` and ``mark`` in a file, in order.
 
     A context may be a name that the file sets to a literal, as in ``here = "quiz"``.
     """
@@ -71,7 +71,7 @@ def calls(path: Path, domain: str) -> Iterator[Said]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id in ("translate", "mark")
+        and node.func.id in ("translate", "say", "mark")
     ]
     for node in sorted(found, key=lambda n: (n.lineno, n.col_offset)):
         text, *more = node.args

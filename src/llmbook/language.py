@@ -79,6 +79,11 @@ def translate(message: str, context: str = "", *, to: str | None = None) -> str:
     return found
 
 
+def say(message: str, /, **values: object) -> str:
+    """A message in the chosen language with its numbers filled in: ``say("{n} bits", n=3)``."""
+    return translate(message).format(**values)
+
+
 def mark(message: str, context: str = "") -> str:
     """The message itself: marks a constant for the catalogue, which is translated when shown.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # The self-check at the start of the chapter --------------------------------------------------
 
@@ -240,13 +241,19 @@ def _shape_cases(g: torch.Generator) -> list[Case]:
         ((k,), (m, n, k)),
         ((m, 1), (0,)),
     ]
-    return [Case(pair, note=f"{pair[0]} with {pair[1]}") for pair in pairs]
+    return [Case(pair, note=say("{a} with {b}", a=pair[0], b=pair[1])) for pair in pairs]
 
 
 def _shape_order_does_not_matter(answer) -> None:
     for a, b in [((3, 1), (1, 5)), ((7,), (2, 7)), ((3,), (2, 7))]:
         one, other = answer(a, b), answer(b, a)
-        assert one == other, f"{a} with {b} gives {one}, but {b} with {a} gives {other}."
+        assert one == other, say(
+            "{a} with {b} gives {one}, but {b} with {a} gives {other}.",
+            a=a,
+            b=b,
+            one=one,
+            other=other,
+        )
 
 
 _BROADCAST_SHAPE = Exercise(
@@ -391,7 +398,9 @@ def _bilinear_texts_stay_apart(answer) -> None:
     before = answer(x, w, y)[0].clone()
     y[1] += 10.0
     change = (answer(x, w, y)[0] - before).abs().max().item()
-    assert change < 1e-4, f"Changing text 1 moves the scores of text 0 by up to {change:.2f}."
+    assert change < 1e-4, say(
+        "Changing text 1 moves the scores of text 0 by up to {change:.2f}.", change=change
+    )
 
 
 _BILINEAR = Exercise(
@@ -551,7 +560,7 @@ def _lse_cases(g: torch.Generator) -> list[Case]:
 def _lse_shifts(answer) -> None:
     x = torch.randn(3, 5, generator=torch.Generator().manual_seed(6))
     change = (answer(x + 3.0) - answer(x)).mean().item()
-    assert abs(change - 3.0) < 1e-4, f"Here it moves it by {change:.3f}."
+    assert abs(change - 3.0) < 1e-4, say("Here it moves it by {change:.3f}.", change=change)
 
 
 _LOG_SUM_EXP = Exercise(
@@ -718,7 +727,9 @@ def _waves(x: Tensor) -> Tensor:
 def _jacobian_cases(g: torch.Generator) -> list[Case]:
     functions = [(_softmax, 5), (_waves, 7), (_pairs, 3), (_cubes, 2)]
     return [
-        Case((f, torch.randn(n, generator=g, dtype=torch.float64), 0.1), note=f"{n} numbers")
+        Case(
+            (f, torch.randn(n, generator=g, dtype=torch.float64), 0.1), note=say("{n} numbers", n=n)
+        )
         for f, n in functions
     ]
 
@@ -727,7 +738,7 @@ def _jacobian_softmax_columns(answer) -> None:
     x = torch.randn(5, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     sums = answer(_softmax, x, 1e-4).sum(dim=0)
     worst = sums.abs().max().item()
-    assert worst < 1e-6, f"One column sums to {worst:.3f}."
+    assert worst < 1e-6, say("One column sums to {worst:.3f}.", worst=worst)
 
 
 _JACOBIAN = Exercise(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Question
+from llmbook.language import say
 
 # 02.viterbi_step ---------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ def _vit_cases(g: torch.Generator) -> list[Case]:
         log_a = torch.log_softmax(3 * torch.randn(k, k, generator=g), dim=1)
         log_b = torch.log_softmax(3 * torch.randn(k, generator=g), dim=0)
         delta = -10 * torch.rand(k, generator=g)
-        cases.append(Case((delta, log_a, log_b), note=f"{k} tags"))
+        cases.append(Case((delta, log_a, log_b), note=say("{k} tags", k=k)))
     delta, log_a, log_b = (x.clone() for x in cases[0].args)
     log_b[1] = -math.inf
     log_a[:, 2] = -math.inf
@@ -236,7 +237,7 @@ def _cell_cases(g: torch.Generator) -> list[Case]:
                 if c < 0.7}  # fmt: skip
 
     cases = [
-        Case((_RULES, [(draw(), draw()) for _ in range(n)]), note=f"{n} places to cut")
+        Case((_RULES, [(draw(), draw()) for _ in range(n)]), note=say("{n} places to cut", n=n))
         for n in (3, 5, 2)
     ]
     return [*cases, Case((_RULES, [({"D": 0.5}, {}), ({}, {"N": 1.0})]), note="nothing fits")]
@@ -395,7 +396,9 @@ def _seg_cases(g: torch.Generator) -> list[Case]:
         for piece in sorted(pieces):
             if len(piece) == 1 or torch.rand(1, generator=g).item() < 0.5:
                 log_p[piece] = round(-2 - 6 * torch.rand(1, generator=g).item(), 4)
-        cases.append(Case((text, log_p, -9.0), note=f"{n} letters, {len(log_p)} words"))
+        cases.append(
+            Case((text, log_p, -9.0), note=say("{n} letters, {a} words", n=n, a=len(log_p)))
+        )
     return [
         *cases,
         Case(("研究生命x起源", _ZH, -15.5), note="a character that is no word"),
@@ -528,7 +531,7 @@ def _lesk_cases(g: torch.Generator) -> list[Case]:
     for n in (5, 7, 11):
         context = draw(n, _LESK_WORDS) + draw(n, stop)
         glosses = [draw(2 + 3 * k, _LESK_WORDS) + draw(2 + k, stop) for k in range(4)]
-        cases.append(Case((context, glosses, _IGNORE), note=f"{2 * n} words, 4 senses"))
+        cases.append(Case((context, glosses, _IGNORE), note=say("{a} words, 4 senses", a=2 * n)))
     tie = Case((["the", "boat"], [["money"], ["boat"], ["boat", "shore"]], _IGNORE), note="a tie")
     stops = Case(
         (["he", "the", "of", "fish"], [["fish"], ["the", "of", "he", "cash"]], _IGNORE),

@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # 04.bigram_mle -----------------------------------------------------------------------------------
 
@@ -122,7 +123,10 @@ def _draw_sentences(g: torch.Generator, n: int, longest: int, n_words: int) -> l
 
 def _mle_cases(g: torch.Generator) -> list[Case]:
     cases = [
-        Case((_draw_sentences(g, n, longest, n_words),), note=f"{n} sentences, {n_words} words")
+        Case(
+            (_draw_sentences(g, n, longest, n_words),),
+            note=say("{n} sentences, {n_words} words", n=n, n_words=n_words),
+        )
         for n, longest, n_words in [(5, 7, 3), (11, 5, 7), (3, 13, 5)]
     ]
     return [*cases, Case(([[], ["the", "the"]],), note="an empty sentence, and a doubled word")]
@@ -134,7 +138,9 @@ def _contexts_sum_to_one(answer: Callable[..., dict[tuple[str, str], float]]) ->
     for (v, _), p in found.items():
         sums[v] += p  # type: ignore[assignment]
     wrong = {v: total for v, total in sums.items() if abs(total - 1) > 1e-6}
-    assert not wrong, f"after {next(iter(wrong))!r} they sum to {next(iter(wrong.values())):.3f}"
+    assert not wrong, say(
+        "after {a} they sum to {b:.3f}", a=repr(next(iter(wrong))), b=next(iter(wrong.values()))
+    )
 
 
 _BIGRAM_MLE = Exercise(
@@ -339,7 +345,7 @@ def _ppl_cases(g: torch.Generator) -> list[Case]:
 
 def _uniform_gives_the_number_of_choices(answer: Callable[..., float]) -> None:
     got = answer([1 / 32] * 17, 17)
-    assert abs(got - 32) < 1e-6, f"got {got:.4f}"
+    assert abs(got - 32) < 1e-6, say("got {got:.4f}", got=got)
 
 
 _PERPLEXITY = Exercise(
@@ -537,7 +543,12 @@ def _gt_cases(g: torch.Generator) -> list[Case]:
     for n_kinds, spread in [(41, 0.6), (97, 0.45), (29, 0.7)]:
         u = torch.rand(n_kinds, generator=g).clamp(min=1e-4)
         counts = (1 + torch.log(u) / math.log(spread)).floor().long()
-        cases.append(Case((counts.tolist(),), note=f"{n_kinds} kinds, the largest {counts.max()}"))
+        cases.append(
+            Case(
+                (counts.tolist(),),
+                note=say("{n_kinds} kinds, the largest {a}", n_kinds=n_kinds, a=counts.max()),
+            )
+        )
     return [
         *cases,
         Case(([2, 2, 4, 7],), note="no kind was seen once"),
@@ -550,7 +561,9 @@ def _adjusted_counts_keep_the_total(answer: Callable[..., tuple[float, dict[int,
     _, adjusted = answer(counts)
     below = sum(adjusted[r] for r in counts if r < 5)
     expected = sum(counts) - 11
-    assert abs(below - expected) < 1e-6, f"they sum to {below:.2f}, expected {expected}"
+    assert abs(below - expected) < 1e-6, say(
+        "they sum to {below:.2f}, expected {expected}", below=below, expected=expected
+    )
 
 
 _GOOD_TURING = Exercise(
@@ -770,7 +783,12 @@ def _kn_cases(g: torch.Generator) -> list[Case]:
         tokens = [_WORDS[i] for i in torch.randint(n_words, (n_tokens,), generator=g).tolist()]
         discount = round(float(0.3 + 0.6 * torch.rand(1, generator=g)), 2)
         v, w = (tokens[int(torch.randint(n_tokens - 1, (1,), generator=g))] for _ in range(2))
-        cases.append(Case((tokens, discount, v, w), note=f"{n_tokens} tokens, D = {discount}"))
+        cases.append(
+            Case(
+                (tokens, discount, v, w),
+                note=say("{n_tokens} tokens, D = {discount}", n_tokens=n_tokens, discount=discount),
+            )
+        )
     tokens = [*cases[0].args[0], "once"]
     seen = Case((tokens, 0.75, tokens[2], tokens[3]), note="a pair that was seen, D = 0.75")
     last = Case((tokens, 0.75, "once", tokens[0]), note="nothing was seen after the context")
@@ -783,7 +801,11 @@ def _it_sums_to_one(answer: Callable[..., float]) -> None:
     tokens = "the dog sees the cat and the cat sees a dog".split()
     for previous in ("the", "sees", "nobody"):
         total = sum(answer(tokens, 0.6, previous, w) for w in set(tokens))
-        assert abs(total - 1) < 1e-6, f"after {previous!r} the probabilities sum to {total:.4f}"
+        assert abs(total - 1) < 1e-6, say(
+            "after {previous} the probabilities sum to {total:.4f}",
+            previous=repr(previous),
+            total=total,
+        )
 
 
 _KNESER_NEY = Exercise(

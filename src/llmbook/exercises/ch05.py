@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # 05.ppmi -----------------------------------------------------------------------------------------
 
@@ -65,7 +66,7 @@ def _ppmi_cases(g: torch.Generator) -> list[Case]:
         keep = torch.rand(n, n, generator=g) < 0.7
         return drawn * keep + torch.eye(n).double() * 2
 
-    cases = [Case((draw(n),), note=f"{n} words") for n in (3, 7, 13)]
+    cases = [Case((draw(n),), note=say("{n} words", n=n)) for n in (3, 7, 13)]
     even = torch.outer(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([3.0, 1.0, 2.0])).double()
     return [*cases, Case((even,), note="words and contexts independent")]
 
@@ -73,7 +74,7 @@ def _ppmi_cases(g: torch.Generator) -> list[Case]:
 def _ppmi_scale_free(answer: Callable[[Tensor], Tensor]) -> None:
     counts = torch.tensor([[4.0, 0.0, 1.0], [1.0, 3.0, 0.0], [2.0, 2.0, 5.0]]).double()
     gap = (answer(7 * counts) - answer(counts)).abs().max()
-    assert gap < 1e-6, f"seven times the text changed an entry by {gap:.3f}"
+    assert gap < 1e-6, say("seven times the text changed an entry by {gap:.3f}", gap=gap)
 
 
 _PPMI = Exercise(
@@ -225,7 +226,7 @@ def _sgns_agrees(answer: Callable[..., tuple[Tensor, ...]]) -> None:
         e[i] = step
         measured = (answer(w + e, c, n)[0] - answer(w - e, c, n)[0]) / (2 * step)
         gap = abs(float(measured - slope[i]))
-        assert gap < 1e-5, f"component {i} of the gradient is off by {gap:.4f}"
+        assert gap < 1e-5, say("component {i} of the gradient is off by {gap:.4f}", i=i, gap=gap)
 
 
 _SGNS = Exercise(
@@ -365,7 +366,7 @@ def _analogy_cases(g: torch.Generator) -> list[Case]:
         table = torch.randn(n, d, generator=g).double()
         table *= torch.rand(n, 1, generator=g).double() * 3 + 0.3
         a, b, c = torch.randperm(n, generator=g)[:3].tolist()
-        cases.append(Case((table, a, b, c), note=f"{n} words, D={d}"))
+        cases.append(Case((table, a, b, c), note=say("{n} words, D={d}", n=n, d=d)))
     return cases
 
 
@@ -496,7 +497,7 @@ def _weat_cases(g: torch.Generator) -> list[Case]:
         parts = [torch.randn(size, d, generator=g).double() for size in sizes]
         parts[0] += 0.7 * parts[2].mean(0)
         scaled = [p * (torch.rand(len(p), 1, generator=g).double() * 3 + 0.3) for p in parts]
-        cases.append(Case(tuple(scaled), note=f"{n} and {m} targets, D={d}"))
+        cases.append(Case(tuple(scaled), note=say("{n} and {m} targets, D={d}", n=n, m=m, d=d)))
     return cases
 
 
@@ -504,7 +505,9 @@ def _weat_antisymmetric(answer: Callable[..., float]) -> None:
     g = torch.Generator().manual_seed(5)
     x, y, a, b = (torch.randn(n, 4, generator=g).double() for n in (5, 3, 4, 6))
     there, back = answer(x, y, a, b), answer(y, x, a, b)
-    assert abs(there + back) < 1e-6, f"{there:.3f} one way, {back:.3f} with x and y exchanged"
+    assert abs(there + back) < 1e-6, say(
+        "{there:.3f} one way, {back:.3f} with x and y exchanged", there=there, back=back
+    )
 
 
 _WEAT_EXAMPLE = (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # 06.initial_std --------------------------------------------------------------------------------
 
@@ -56,7 +57,17 @@ def _std_cases(g: torch.Generator) -> list[Case]:
     for _ in range(4):
         fan_in, fan_out = (int(torch.randint(2, 600, (), generator=g)) for _ in range(2))
         slope = round(0.05 + 0.8 * float(torch.rand((), generator=g)), 2)
-        cases.append(Case((fan_in, fan_out, slope), note=f"{fan_in} in, {fan_out} out, {slope}"))
+        cases.append(
+            Case(
+                (fan_in, fan_out, slope),
+                note=say(
+                    "{fan_in} in, {fan_out} out, {slope}",
+                    fan_in=fan_in,
+                    fan_out=fan_out,
+                    slope=slope,
+                ),
+            )
+        )
     return cases
 
 
@@ -67,7 +78,9 @@ def _std_keeps_the_mean_square(answer: Any) -> None:
         z = x @ (torch.randn(400, 400, generator=g) * float(answer(400, 400, 0.2)))
         x = torch.where(z > 0, z, 0.2 * z)
     square = float(x.square().mean())
-    assert 0.6 < square < 1.6, f"After eight layers the mean square is {square:.3g}, not near 1."
+    assert 0.6 < square < 1.6, say(
+        "After eight layers the mean square is {square:.3g}, not near 1.", square=square
+    )
 
 
 _INITIAL_STD = Exercise(
@@ -432,8 +445,8 @@ def _lstm_keeps(answer: Any) -> None:
     _, kept = answer(
         torch.zeros(1, 1), torch.zeros(1, 2), c, torch.zeros(8, 1), torch.zeros(8, 2), b
     )
-    assert torch.allclose(kept, c, atol=1e-4), (
-        f"The cell went from {c.tolist()} to {kept.tolist()}."
+    assert torch.allclose(kept, c, atol=1e-4), say(
+        "The cell went from {a} to {b}.", a=c.tolist(), b=kept.tolist()
     )
 
 
@@ -615,7 +628,9 @@ def _truncation_is_detach(answer: Any) -> None:
         h = torch.tanh(w * (h.detach() if t == len(xs) - 2 else h) + 0.7 * x)
     (expected,) = torch.autograd.grad(h, w)
     found = float(answer(1.1, 0.7, xs, 2))
-    assert abs(found - float(expected)) < 1e-6, f"autograd has {expected:.4f}, you {found:.4f}."
+    assert abs(found - float(expected)) < 1e-6, say(
+        "autograd has {expected:.4f}, you {found:.4f}.", expected=expected, found=found
+    )
 
 
 _TRUNCATED_GRADIENT = Exercise(

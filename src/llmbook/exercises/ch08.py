@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # 08.split_qkv ----------------------------------------------------------------------------------
 
@@ -68,7 +69,9 @@ def _a_row_holds_one_token(answer) -> None:
     for name, part in zip("qkv", answer(token, 3), strict=True):
         rows = part.float()
         wanted = torch.arange(5.0)[None, None, :, None].expand_as(rows)
-        assert torch.equal(rows, wanted), f"In {name} the rows of a head mix several tokens."
+        assert torch.equal(rows, wanted), say(
+            "In {name} the rows of a head mix several tokens.", name=name
+        )
 
 
 _SPLIT_QKV = Exercise(
@@ -232,8 +235,8 @@ def _score_depends_on_distance(answer) -> None:
         return (turned[0] * turned[1]).sum()
 
     near, far = score(5, 2), score(25, 22)
-    assert torch.isclose(near, far, atol=1e-3), (
-        f"Places (5, 2) score {near:.3f}, places (25, 22) score {far:.3f}."
+    assert torch.isclose(near, far, atol=1e-3), say(
+        "Places (5, 2) score {near:.3f}, places (25, 22) score {far:.3f}.", near=near, far=far
     )
 
 

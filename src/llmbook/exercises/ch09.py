@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # 09.trapezoid ----------------------------------------------------------------------------------
 
@@ -74,14 +75,22 @@ def _rate_cases(g: torch.Generator) -> list[Case]:
         peak = float(torch.rand(1, generator=g)) + 0.5
         steps = {0, n_warmup // 2, max(n_warmup - 1, 0), n_steps // 2, n_steps - 4, n_steps - 1}
         for step in sorted(steps):
-            note = f"step {step} of {n_steps}, warm-up {n_warmup}, cool-down {n_decay}"
+            note = say(
+                "step {step} of {n_steps}, warm-up {n_warmup}, cool-down {n_decay}",
+                step=step,
+                n_steps=n_steps,
+                n_warmup=n_warmup,
+                n_decay=n_decay,
+            )
             cases.append(Case((step, n_steps, n_warmup, n_decay, peak), note=note))
     return cases
 
 
 def _rate_always_moves(answer) -> None:
     rates = [answer(step, 40, 10, 8, 1.0) for step in range(40)]
-    assert min(rates) > 0, f"At step {rates.index(min(rates))} the rate is {min(rates):.3f}."
+    assert min(rates) > 0, say(
+        "At step {a} the rate is {b:.3f}.", a=rates.index(min(rates)), b=min(rates)
+    )
 
 
 _RATE = Exercise(
@@ -244,7 +253,9 @@ def _adam_first_step_is_the_rate(answer) -> None:
     zero, g = torch.zeros(4), torch.tensor([1e-3, -2.0, 50.0, -7.0])
     w, _, _ = answer(zero, g, zero, zero, 1, 0.01, (0.9, 0.95), 1e-12, 0.0)
     worst = float((w.abs() - 0.01).abs().max())
-    assert worst < 1e-5, f"The first step of some weight misses the learning rate by {worst:.4f}."
+    assert worst < 1e-5, say(
+        "The first step of some weight misses the learning rate by {worst:.4f}.", worst=worst
+    )
 
 
 _ADAMW = Exercise(
@@ -549,7 +560,7 @@ def _noise_cases(g: torch.Generator) -> list[Case]:
     for n, p, size in ((7, 11, 1.0), (13, 5, 2.0), (31, 3, 0.5)):
         true = size * (1 + torch.rand(p, generator=g))
         gradients = true + torch.randn(n, p, generator=g)
-        cases.append(Case((gradients,), note=f"N = {n} windows, P = {p} parameters"))
+        cases.append(Case((gradients,), note=say("N = {n} windows, P = {p} parameters", n=n, p=p)))
     return cases
 
 
@@ -558,7 +569,9 @@ def _noise_signal_is_unbiased(answer) -> None:
     true = torch.tensor([0.5, -0.5, 0.5])
     runs = [float(answer(true + torch.randn(4, 3, generator=g))[1]) for _ in range(2000)]
     mean = sum(runs) / len(runs)
-    assert abs(mean - 0.75) < 0.12, f"True |G|² is 0.75; the mean of your estimates is {mean:.2f}."
+    assert abs(mean - 0.75) < 0.12, say(
+        "True |G|² is 0.75; the mean of your estimates is {mean:.2f}.", mean=mean
+    )
 
 
 _NOISE = Exercise(

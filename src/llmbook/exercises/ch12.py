@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
+from llmbook.language import say
 
 # 12.make_batch -----------------------------------------------------------------------------------
 
@@ -242,14 +243,19 @@ def _bits_cases(g: torch.Generator) -> list[Case]:
     for text in _TEXTS:
         loss = round(float(1.0 + 3.0 * torch.rand(1, generator=g)), 3)
         n_tokens = int(torch.randint(5, 12, (1,), generator=g))
-        sizes = f"{len(text)} characters, {len(text.encode())} bytes"
-        cases.append(Case((loss, n_tokens, text), note=f"{sizes}, {n_tokens} tokens"))
+        note = say(
+            "{n} characters, {bytes} bytes, {n_tokens} tokens",
+            n=len(text),
+            bytes=len(text.encode()),
+            n_tokens=n_tokens,
+        )
+        cases.append(Case((loss, n_tokens, text), note=note))
     return cases
 
 
 def _uniform_bytes_cost_eight_bits(answer: Callable[..., float]) -> None:
     got = answer(math.log(256), 5, "abcde")
-    assert abs(got - 8) < 1e-6, f"got {got:.4f}"
+    assert abs(got - 8) < 1e-6, say("got {got:.4f}", got=got)
 
 
 _BITS_PER_BYTE = Exercise(
@@ -440,15 +446,21 @@ def _rate_cases(g: torch.Generator) -> list[Case]:
         ratio = round(float(0.05 + 0.3 * torch.rand(1, generator=g)), 3)
         middle = int(torch.randint(warmup + 3, steps - 3, (1,), generator=g))
         for step in (0, warmup // 2, warmup, middle, steps - 1, steps + 17):
-            note = f"step {step} of {steps}, warm-up {warmup}"
+            note = say(
+                "step {step} of {steps}, warm-up {warmup}", step=step, steps=steps, warmup=warmup
+            )
             cases.append(Case((step, steps, warmup, peak, ratio), note=note))
     return cases
 
 
 def _rate_never_leaves_its_band(answer: Callable[..., float]) -> None:
     rates = [answer(step, 100, 10, 0.004, 0.1) for step in range(130)]
-    assert max(rates) <= 0.004 * (1 + 1e-9), f"the highest rate is {max(rates):.6f}, peak 0.004"
-    assert min(rates[10:]) >= 0.0004 * (1 - 1e-9), f"the lowest rate is {min(rates[10:]):.6f}"
+    assert max(rates) <= 0.004 * (1 + 1e-9), say(
+        "the highest rate is {a:.6f}, peak 0.004", a=max(rates)
+    )
+    assert min(rates[10:]) >= 0.0004 * (1 - 1e-9), say(
+        "the lowest rate is {a:.6f}", a=min(rates[10:])
+    )
 
 
 _LEARNING_RATE = Exercise(
@@ -613,8 +625,10 @@ def _clip_cases(g: torch.Generator) -> list[Case]:
         (shapes[0], 0.01, 2.0),
     ]:
         gradients = [scale * torch.randn(s, generator=g) for s in shape]
-        kind = "short" if _total_norm(gradients) < max_norm else "long"
-        cases.append(Case((gradients, max_norm), note=f"a {kind} gradient, max_norm {max_norm}"))
+        short = say("a short gradient, max_norm {max_norm}", max_norm=max_norm)
+        long = say("a long gradient, max_norm {max_norm}", max_norm=max_norm)
+        note = short if _total_norm(gradients) < max_norm else long
+        cases.append(Case((gradients, max_norm), note=note))
     zero = [torch.zeros(3, 2), torch.zeros(5)]
     return [*cases, Case((zero, 1.0), note="a gradient of zeros, max_norm 1.0")]
 
@@ -626,7 +640,9 @@ def _direction_is_kept(answer: Callable[..., tuple[list[Tensor], float]]) -> Non
     before = torch.cat([x.flatten() for x in gradients])
     after = torch.cat([x.flatten() for x in clipped])
     cosine = float(torch.cosine_similarity(before, after, dim=0))
-    assert cosine > 0.9999, f"the angle between before and after has cosine {cosine:.4f}"
+    assert cosine > 0.9999, say(
+        "the angle between before and after has cosine {cosine:.4f}", cosine=cosine
+    )
 
 
 _CLIP_GRADIENTS = Exercise(
