@@ -76,6 +76,17 @@ def test_the_pins_satisfy_what_the_project_asks_for(extra):
             assert requirement.specifier.contains(version, prereleases=True), line
 
 
+def test_triton_is_asked_for_on_linux_alone_and_for_the_tests_alone():
+    asked = {
+        extra: [line for line in EXTRAS[extra] if line.startswith("triton")] for extra in EXTRAS
+    }
+    assert [extra for extra, lines in asked.items() if lines] == ["test"]
+    marker = Requirement(asked["test"][0]).marker
+    assert marker.evaluate({"sys_platform": "linux"})
+    assert not marker.evaluate({"sys_platform": "darwin"})
+    assert not marker.evaluate({"sys_platform": "win32"})
+
+
 def test_torch_is_pinned_without_a_build_so_that_every_system_gets_its_own():
     assert re.fullmatch(r"\d+\.\d+\.\d+", pins()["torch"])
 
