@@ -263,6 +263,17 @@ def compiled(name: str) -> Path:
     return LOCALE / name / "LC_MESSAGES" / f"{DOMAIN}.mo"
 
 
+def write_compiled() -> None:
+    """Compile the package's catalogues of every language into the package."""
+    for name in catalogues.LANGUAGES:
+        path = compiled(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = compile_catalogues(name)
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+            print(f"{relative(path)}: {len(content):,} bytes")
+
+
 def main() -> int:
     """Update the package's catalogues, then compile them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -273,11 +284,7 @@ def main() -> int:
         for name in catalogues.LANGUAGES:
             for domain, template in templates().items():
                 update(catalogues.folder(name) / f"{domain}.po", template, name)
-    for name in catalogues.LANGUAGES:
-        path = compiled(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(compile_catalogues(name))
-        print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+    write_compiled()
     return 0
 
 

@@ -99,6 +99,13 @@ def package_words() -> dict[str, Catalog]:
     return extract_messages.templates()
 
 
+def compile_package_words() -> None:
+    """Bring the compiled catalogue that the package reads up to date."""
+    import extract_messages
+
+    extract_messages.write_compiled()
+
+
 def templates() -> dict[str, Catalog]:
     """All messages as the sources have them now, by domain."""
     extract_pages()
@@ -144,6 +151,7 @@ def main() -> int:
             root = folder(language)
             written = [n for n, t in found.items() if update(root / f"{n}.po", t, language)]
             print(f"{language}: {len(written)} of {len(found)} catalogues were brought up to date")
+        compile_package_words()
     for language in LANGUAGES:
         root = folder(language)
         on_disk = (p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.po"))
