@@ -77,6 +77,16 @@ def _merge_blind(out_a, lse_a, out_b, lse_b):
     return mixed / total[..., None], m + total.log()
 
 
+def _merge_overflowing_shares(out_a, lse_a, out_b, lse_b):
+    share_a = lse_a.exp() / (lse_a.exp() + lse_b.exp())
+    return _merge_with(share_a, out_a, out_b), torch.logaddexp(lse_a, lse_b)
+
+
+def _merge_blind_share(out_a, lse_a, out_b, lse_b):
+    share_a = torch.sigmoid(lse_a - lse_b)
+    return _merge_with(share_a, out_a, out_b), torch.logaddexp(lse_a, lse_b)
+
+
 def _half(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     lse = scores.logsumexp(dim=-1)
     return scores.softmax(dim=-1).nan_to_num(0.0) @ values, lse
@@ -166,6 +176,19 @@ _MERGE = Exercise(
             "Right on paper, but exp(10,000) is infinite and exp(−10,000) is 0 in floats. "
             "Subtract the larger of the two logarithms from both before you exponentiate, and "
             "add it again at the end.",
+        ),
+        Misconception(
+            "overflowing_shares",
+            _merge_overflowing_shares,
+            "The new `lse` is right. The shares are right on paper, but exp(10,000) is infinite "
+            "and exp(−10,000) is 0 in floats: subtract the larger of the two logarithms from both "
+            "before you exponentiate.",
+        ),
+        Misconception(
+            "blind_share",
+            _merge_blind_share,
+            "The new `lse` is right, and so are the shares, except for a query that saw nothing "
+            "in either half: −∞ minus −∞ is NaN. Its output is 0.",
         ),
         Misconception(
             "larger_wins",
@@ -266,6 +289,15 @@ def _cache_full_window(
     return cache_bytes(n_layer, n_head, n_kv_head, d_head, kept, batch, bytes_per_number, None)
 
 
+def _cache_queries_too(
+    n_layer, n_head, n_kv_head, d_head, n_token, batch, bytes_per_number, window
+):
+    whole = cache_bytes(
+        n_layer, n_head, n_kv_head, d_head, n_token, batch, bytes_per_number, window
+    )
+    return whole * 3 // 2
+
+
 def _cache_squared(n_layer, n_head, n_kv_head, d_head, n_token, batch, bytes_per_number, window):
     kept = n_token if window is None else min(n_token, window)
     return n_layer * n_head * n_token * kept * batch * bytes_per_number
@@ -342,6 +374,12 @@ _CACHE = Exercise(
             "the smaller of the two.",
         ),
         Misconception(
+            "queries_too",
+            _cache_queries_too,
+            "You keep queries as well. A query is asked once, by its own token, and never needed "
+            "again; keys and values are.",
+        ),
+        Misconception(
             "squared",
             _cache_squared,
             "Those are the weights of attention, one for each pair of tokens. What is kept is a "
@@ -399,6 +437,12 @@ def _tile_own_sum(q, k_tile, v_tile, out, lse, d_out):
     p = (q @ k_tile.mT * scale - lse[:, None]).exp()
     delta = (p * (d_out @ v_tile.mT)).sum(dim=-1, keepdim=True)
     return _tile(q, k_tile, v_tile, lse, d_out, delta, scale)
+
+
+def _tile_alone(q, k_tile, v_tile, out, lse, d_out):
+    scale = 1 / math.sqrt(q.shape[-1])
+    own = (q @ k_tile.mT * scale).logsumexp(dim=-1)
+    return _tile_own_sum(q, k_tile, v_tile, out, own, d_out)
 
 
 def _tile_no_delta(q, k_tile, v_tile, out, lse, d_out):
@@ -499,6 +543,13 @@ _TILE = Exercise(
             "not here; but it equals the row sum of dO ⊙ O, which is.",
         ),
         Misconception(
+            "alone",
+            _tile_alone,
+            "You treat the tile as if its keys were all keys: its weights sum to 1, and what you "
+            "subtract is a sum over the tile. Both need the whole row, and both are at hand: "
+            "`lse` for the weights, and the row sum of dO ⊙ O for the rest.",
+        ),
+        Misconception(
             "no_delta",
             _tile_no_delta,
             "The values' gradient is right. For the keys you left out what every row subtracts "
@@ -594,6 +645,10 @@ def _speed_faster(n_params, bytes_per_weight, cache_bytes, batch, bandwidth, pea
     return batch / min(n_bytes / bandwidth, 2 * n_params * batch / peak)
 
 
+def _speed_memory_only(n_params, bytes_per_weight, cache_bytes, batch, bandwidth, peak):
+    return batch * bandwidth / (n_params * bytes_per_weight + batch * cache_bytes)
+
+
 def _speed_steps(n_params, bytes_per_weight, cache_bytes, batch, bandwidth, peak):
     return (
         tokens_per_second(n_params, bytes_per_weight, cache_bytes, batch, bandwidth, peak) / batch
@@ -667,6 +722,12 @@ _SPEED = Exercise(
             _speed_faster,
             "You take the faster of the two limits. A step is not done before both reading and "
             "computing are.",
+        ),
+        Misconception(
+            "memory_only",
+            _speed_memory_only,
+            "Right while memory is the limit. With many texts, or a slow processor, computing "
+            "takes longer than reading, and `peak` decides.",
         ),
         Misconception(
             "steps",
