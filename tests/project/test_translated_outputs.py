@@ -10,6 +10,7 @@ import pytest
 
 import catalogues
 import extract_messages
+import message_sources
 import translated_outputs
 from llmbook.language import languages
 
@@ -60,7 +61,7 @@ def test_outputs_hold_no_scripts_and_differ_from_the_english_ones(store):
         assert "data-llmbook-inline" not in json.dumps(kept["outputs"]), cell
         assert kept["outputs"] != translated_outputs.shared(english[cell].outputs), cell
         assert kept["messages"], cell
-        assert not [o for o in kept["outputs"] if o["output_type"] in ("error",)], cell
+        assert not [o for o in kept["outputs"] if o.get("name") == "stderr"], cell
 
 
 # The checks, on examples that are wrong -----------------------------------------------------------
@@ -117,14 +118,14 @@ def test_two_translations_of_one_message_are_refused(tmp_path, monkeypatch):
 
 
 def test_messages_are_found_in_calls_with_a_literal_or_a_named_context(tmp_path, monkeypatch):
-    monkeypatch.setattr(extract_messages, "ROOT", tmp_path)
+    monkeypatch.setattr(message_sources, "ROOT", tmp_path)
     path = tmp_path / "x.py"
     path.write_text('here = "quiz"\ntranslate("a", here)\nmark("b")\ntranslate(c)\n')
-    found = [(said.text, said.context) for said in extract_messages.calls(path, "d")]
+    found = [(said.text, said.context) for said in message_sources.calls(path, "d")]
     assert found == [("a", "quiz"), ("b", "")]
     path.write_text('translate("a", there())\n')
     with pytest.raises(ValueError, match="literal"):
-        list(extract_messages.calls(path, "d"))
+        list(message_sources.calls(path, "d"))
 
 
 def test_every_message_has_one_catalogue_and_no_two_are_alike():
