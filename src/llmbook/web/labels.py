@@ -22,6 +22,8 @@ LABELS: dict[str, dict[str, str]] = {
         "map_axes": "row: the token that looks · column: where it looks",
         "looks_at": "looks at",
         "seen_by": "is looked at by",
+        "readout": " ({head}) {verb} ",
+        "separator": ",  ",
         "itself": "itself",
         "nobody": "no token",
         "rest": "the rest",
@@ -77,6 +79,8 @@ LABELS: dict[str, dict[str, str]] = {
         "chosen_low": "Chosen: “{token}”, probability {percent}, not among the eight most probable",
         "rest": "all others",
         "done": "The text is complete: {n} tokens, one at a time.",
+        "says": "{step}. {chosen}.",
+        "says_last": "{step}. {chosen}. {done}",
     },
     "time_machine": {
         "slider": "Training step",

@@ -160,13 +160,13 @@ llmbook.register("attention_explorer", function (app, data, t) {
     const found = data.tokens.map((_, k) => [k, link(k)]).filter((pair) => pair[1] > 0)
       .sort((a, b) => b[1] - a[1]);
     const name = (token) => llmbook.token(token, "b");
-    readout.replaceChildren(name(data.tokens[f]),
-      ` (${t("head_name", chosen)}) ${t(chosen.seen ? "seen_by" : "looks_at")} `);
+    const words = { head: t("head_name", chosen), verb: t(chosen.seen ? "seen_by" : "looks_at") };
+    readout.replaceChildren(name(data.tokens[f]), t("readout", words));
     if (!found.length) readout.append(t("nobody"));
-    found.slice(0, 4).forEach(([k, w], i) => readout.append(i ? ",  " : "",
+    found.slice(0, 4).forEach(([k, w], i) => readout.append(i ? t("separator") : "",
       k === f ? t("itself") : name(data.tokens[k]), "\u00a0" + percent(w)));
     const left = found.slice(4).reduce((sum, pair) => sum + pair[1], 0);
-    if (!chosen.seen && left > 0) readout.append(`,  ${t("rest")}\u00a0${percent(left)}`);
+    if (!chosen.seen && left > 0) readout.append(`${t("separator")}${t("rest")}\u00a0${percent(left)}`);
   }
 
   // Curves from the token in focus to the tokens it is linked with, thicker for more.

@@ -53,8 +53,9 @@ llmbook.register("step_generator", function (app, data, t) {
     back.disabled = at === 0;
     next.disabled = at === n - 1;
     const words = { step: at + 1, n, token: step.chosen, percent: fine(share(step.prob)) };
-    status.textContent = t("step", words) + ". " + t(place < 0 ? "chosen_low" : "chosen", words)
-      + "." + (at === n - 1 ? " " + t("done", words) : "");
+    const chosen = t(place < 0 ? "chosen_low" : "chosen", words);
+    const parts = { step: t("step", words), chosen, done: t("done", words) };
+    status.textContent = t(at === n - 1 ? "says_last" : "says", parts);
   }
 
   app.append(text, h("div", { class: "lb-row sg-controls" }, back, play, next, slider.node),
