@@ -23,7 +23,7 @@ SITE_SOURCES = $(shell find book notebooks results src/llmbook/web src/llmbook/e
 	_config.yml _toc.yml constraints.txt scripts/build_site.py scripts/sphinx_book.py
 LANGUAGES := $(or $(BOOK_LANG),en zh_CN)
 
-.PHONY: book test unit lint serve lab notebooks model addition ngrams levels networks positions recipes vectors weights slides pdf assignment translations colab clean help
+.PHONY: book test unit lint serve lab notebooks model addition decoding ngrams levels networks positions recipes vectors weights slides pdf assignment translations colab clean help
 
 ##@ Reading
 book: .venv/stamp-book ## build the site into _build/html (BOOK_LANG=zh_CN or en for one language)
@@ -99,6 +99,9 @@ recipes: .venv/stamp-all ## record again what chapter 9 replays (twenty minutes 
 
 translations: .venv/stamp-book ## bring the translations' catalogues up to date and say what is missing
 	@$(PY) scripts/translations.py
+
+decoding: .venv/stamp-all ## measure again how chapter 10's tokens per second rise (a quarter of an hour; needs a C++ compiler)
+	@$(VERIFIED) $(PY) scripts/record_decoding.py
 
 colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names the repository)
 	@$(PY) scripts/make_colab.py

@@ -59,7 +59,7 @@ FULL_SIZE = 1 << 29
 def main() -> int:
     """Measure, print and write the record."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", choices=list(TITLES), default=list(TITLES))
     parser.add_argument("--out", type=Path, default=ROOT / "results/decoding.json")
     arguments = parser.parse_args()
