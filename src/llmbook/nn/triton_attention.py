@@ -148,7 +148,8 @@ def flash_attention(
     """softmax(qkᵀ/√D) v without ever storing the (T, T) weights, differentiable.
 
     Args:
-        q, k, v: of one shape, D one of 16, 32, 64, 128.
+        q, k, v: of one shape, D one of 16, 32, 64, 128. On a card, products of float32 are made
+            in Triton's default for it, TF32; give bfloat16 there.
         causal: each query sees itself and the keys before it.
 
     Raises:
