@@ -28,8 +28,18 @@ def toc_pages() -> list[str]:
     return [f"{name}.html" for name in _files(toc)]
 
 
+def translated_pages() -> list[str]:
+    """The paths of the pages that are promised complete in another language."""
+    names = (ROOT / "book" / "locale" / TRANSLATION / "complete.txt").read_text("utf-8").split()
+    return [f"{TRANSLATION}/{name}.html" for name in names]
+
+
+TRANSLATION = "zh_CN"
+STATUS = f"{TRANSLATION}/book/translation.html"
 PAGES = toc_pages()
-ALL_PAGES = [*PAGES, "search.html"]
+TRANSLATED = translated_pages()
+WRITTEN = [*PAGES, *TRANSLATED]
+ALL_PAGES = [*WRITTEN, STATUS, "search.html", f"{TRANSLATION}/search.html"]
 
 LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src",
           "audio": "src", "embed": "src", "object": "data"}  # fmt: skip

@@ -5,6 +5,8 @@ One module per concern, each with its own `setup`. Nothing here asks the network
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -21,6 +23,7 @@ from . import (
     nested_tables,
     numbering,
     outputs,
+    punctuation,
     search,
     sharing,
     speed,
@@ -28,6 +31,13 @@ from . import (
     timings,
     translated,
 )
+
+
+def fingerprint() -> str:
+    """A hash of the extension and the templates."""
+    book = Path(__file__).resolve().parents[2]
+    paths = sorted([*book.glob("_ext/**/*.py"), *book.glob("_templates/**/*.html")])
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -47,9 +57,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
         sharing,
         translated,
         outputs,
+        punctuation,
         status,
         search,
         speed,
     ):
         part.setup(app)
+    # Sphinx knows which page has changed, and not which code has made it.
+    app.add_config_value("llmbook_site_sources", fingerprint(), "env")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

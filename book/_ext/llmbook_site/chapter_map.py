@@ -38,11 +38,7 @@ def chapters_of_book() -> dict[str, tuple[str, str]]:
     parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
     entries = [entry for part in parts for entry in part["chapters"]]
     found = [(CHAPTER.match(entry["file"]), entry) for entry in entries]
-    return {
-        match[1]: (entry["file"], _plain(entry["title"]))
-        for match, entry in found
-        if match
-    }
+    return {match[1]: (entry["file"], _plain(entry["title"])) for match, entry in found if match}
 
 
 def _plain(title: str) -> str:

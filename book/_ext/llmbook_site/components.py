@@ -26,9 +26,10 @@ USED = "llmbook_components"  # key of a page's metadata: names separated by spac
 
 
 def share_scripts(app: Sphinx) -> None:
-    """Publish the package's own scripts and styles below _static/llmbook/."""
+    """Publish the package's scripts and styles below _static/llmbook/, in the site's language."""
     if app.builder.format == "html":
-        assets.write_static(Path(app.outdir) / "_static" / FOLDER)
+        labels = assets.labels_in(app.config.language)
+        assets.write_static(Path(app.outdir) / "_static" / FOLDER, labels)
 
 
 def strip_inlined(app: Sphinx, doctree: nodes.document) -> None:

@@ -108,6 +108,11 @@ def offer_languages(
     context["script_words"] = json.dumps(words, ensure_ascii=False)
 
 
+def words_of_the_theme() -> list[str]:
+    """What the theme's templates say and its own catalogue lacks; named here to be extracted."""
+    return [_("Color mode"), _("System Settings")]
+
+
 def setup(app: Sphinx) -> None:
     app.connect("config-inited", set_address, priority=410)  # after metadata
     app.connect("config-inited", translate_configuration, priority=960)  # after the contents

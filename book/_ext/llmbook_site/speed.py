@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import docutils.frontend
 import pybtex.plugin
 from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
@@ -19,6 +20,13 @@ def remember_stems() -> None:
     SearchEnglish.stem = functools.cache(SearchEnglish.stem)  # type: ignore[method-assign]
 
 
+def remember_settings() -> None:
+    """Every translated passage is parsed in a document of its own, with the same settings."""
+    original = functools.cache(docutils.frontend.get_default_settings)
+    docutils.frontend.get_default_settings = lambda *parts: original(*parts).copy()
+
+
 def setup(app: Sphinx) -> None:
     remember_plugins()
     remember_stems()
+    remember_settings()
