@@ -54,7 +54,7 @@ def at(place: str, clause: str) -> str:
     """Say where in a nested result something is: ``result[0]['a']: …``."""
     if clause.startswith("result["):
         return f"result{place}{clause.removeprefix('result')}"
-    return f"result{place}: {clause}"
+    return translate("result{place}: {clause}").format(place=place, clause=clause)
 
 
 def _apart(expected: object, got: object) -> str:
