@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,8 +14,9 @@ import pytest
 import catalogues
 import extract_messages
 import message_sources
+import run_notebooks
 import translated_outputs
-from llmbook.language import languages
+from llmbook.language import languages, translate
 
 ROOT = Path(__file__).resolve().parents[2]
 STORES = sorted(catalogues.LOCALES.glob("*/outputs/*.json"))
@@ -131,3 +135,40 @@ def test_messages_are_found_in_calls_with_a_literal_or_a_named_context(tmp_path,
 def test_every_message_has_one_catalogue_and_no_two_are_alike():
     found = [(m.context, m.id) for _, m in extract_messages.package_messages()]
     assert len(found) == len(set(found))
+
+
+# Running a chapter in another language ------------------------------------------------------------
+
+
+def test_a_run_in_another_language_notes_its_messages_and_leaves_the_notebook(
+    tmp_path, monkeypatch
+):
+    for name in (*run_notebooks.ENVIRONMENT, "LLMBOOK_LANG"):
+        monkeypatch.setenv(name, "")  # puts back what execute() sets
+    monkeypatch.setattr(translated_outputs, "LOCALES", tmp_path)
+    notebook = nbformat.v4.new_notebook()
+    source = "from llmbook.exercises import hint\nhint('07.nothing')"
+    notebook.cells = [nbformat.v4.new_code_cell(source), nbformat.v4.new_code_cell("print(1)")]
+    path = tmp_path / "00_small.ipynb"
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    record = run_notebooks.execute(path, "zh_CN")
+    assert record["error"] is None
+    assert path.read_bytes() == before
+    made = json.loads((tmp_path / "zh_CN" / "outputs" / "00_small.json").read_text("utf-8"))
+    message = "There is no exercise {id}. Did you mean {near}?"
+    found = translate(message, to="zh_CN")
+    assert made["asked"] == [["", message, found]]
+    (kept,) = made["cells"].values()
+    assert kept["messages"] == {message: found}
+    assert found[:4] in kept["outputs"][0]["text"]
+
+
+def test_a_language_that_the_book_does_not_have_is_refused():
+    command = [sys.executable, "scripts/run_notebooks.py", "07"]
+    environment = os.environ | {"BOOK_LANG": "tlh"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "No language tlh. There are: en, zh_CN" in done.stderr
