@@ -208,6 +208,14 @@ def _rotate_reordered(x: Tensor, positions: Tensor, base: float) -> Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
+def _rotate_overwritten(x: Tensor, positions: Tensor, base: float) -> Tensor:
+    first, second = x[..., 0::2], x[..., 1::2]
+    angle = _angles(x, positions, base)
+    first = first * angle.cos() - second * angle.sin()
+    second = first * angle.sin() + second * angle.cos()
+    return torch.stack([first, second], dim=-1).flatten(-2)
+
+
 def _rotate_cases(g: torch.Generator) -> list[Case]:
     def places(n: int) -> Tensor:
         return torch.randint(3, 40, (n,), generator=g)
@@ -303,6 +311,12 @@ _ROTATE_PAIRS = Exercise(
             "The turns are right, but the result is not put back in order: all first halves come "
             "first. `torch.stack(…, dim=-1).flatten(-2)` lays the pairs side by side again.",
         ),
+        Misconception(
+            "overwritten",
+            _rotate_overwritten,
+            "You turn the first number of a pair, and then use the turned one for the second. "
+            "Both need the old pair: compute the two before you write either.",
+        ),
     ],
     nudges=[
         "Three small tensors: the speeds (D/2,), the angles (T, D/2), and the two halves of the "
@@ -348,6 +362,11 @@ def _count_no_positions(n_layer, d_model, n_head, vocab_size, context_length):
 def _count_no_biases(n_layer, d_model, n_head, vocab_size, context_length):
     n_bias = n_layer * (4 + 5) * d_model
     return count_gpt(n_layer, d_model, n_head, vocab_size, context_length) - n_bias
+
+
+def _count_narrow_biases(n_layer, d_model, n_head, vocab_size, context_length):
+    whole = count_gpt(n_layer, d_model, n_head, vocab_size, context_length)
+    return whole - n_layer * 3 * d_model
 
 
 def _count_heads_multiply(n_layer, d_model, n_head, vocab_size, context_length):
@@ -422,6 +441,12 @@ _COUNT_GPT = Exercise(
             _count_no_biases,
             "The biases of the linear layers are missing: one number for each output, four "
             "d_model in attention, 4 · d_model + d_model in the feed-forward layer.",
+        ),
+        Misconception(
+            "narrow_biases",
+            _count_narrow_biases,
+            "You give every linear layer d_model biases. The first of the feed-forward layer has "
+            "4 · d_model outputs, and a bias for each.",
         ),
         Misconception(
             "heads_multiply",
@@ -582,7 +607,7 @@ _HEARS = Exercise(
     title="Test a decoder's law",
     statement=(
         "Write `hears_the_future(model, ids, vocab_size)`: the list, in rising order, of the "
-        "places t whose logits move by more than 1e-4 when *some one token behind t* is changed. "
+        "places t whose logits move by more than 1e-4 when *some one later token* is changed. "
         "`model(ids)` takes ids (T,) and gives logits (T, V); its numbers carry rounding of about "
         "1e-6, as real ones do. Change a token by replacing its id by (id + 1) % vocab_size, one "
         "token at a time. A causal model gives an empty list. The printed example is a model of "
@@ -605,7 +630,7 @@ _HEARS = Exercise(
         Misconception(
             "everything",
             _hears_everything,
-            "You count moves that are allowed: of the changed place itself, or behind it. "
+            "You count moves that are allowed: of the changed place itself, or after it. "
             "Only places strictly *before* the changed token break the law.",
         ),
         Misconception(
