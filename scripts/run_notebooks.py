@@ -3,6 +3,7 @@
     python scripts/run_notebooks.py             # every chapter
     python scripts/run_notebooks.py 07 12       # some
     BOOK_LANG=zh_CN python scripts/run_notebooks.py 07
+    BOOK_LANG=zh_CN python scripts/run_notebooks.py --exercises 07
 
 Each chapter runs in a process of its own with one thread on the CPU, which is how its
 outputs are verified. What is written back is the same on every run: cell ids are kept,
@@ -10,7 +11,8 @@ and neither times nor the machine's kernel version are recorded in the notebook.
 Seconds and peak memory go to results/notebooks.json.
 
 With BOOK_LANG a chapter is run in that language and left as it is: what its cells show then goes
-to book/locale/ (see `translated_outputs.py`).
+to book/locale/ (see `translated_outputs.py`). --exercises is enough, and quick, where only hints,
+solutions and the quiz have been translated anew.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import os
 import platform
 import re
 import sys
-import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
@@ -29,13 +30,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
-import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
 import translated_outputs
 from llmbook.language import ENGLISH, VARIABLE, languages
+from peak_memory import PeakMemory
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "notebooks"
@@ -71,39 +72,6 @@ def find_chapters(numbers: list[str]) -> list[Path]:
         names = ", ".join(path.stem for path in chapters)
         sys.exit(f"No chapter {', '.join(sorted(missing))}. There are: {names}")
     return chosen
-
-
-class PeakMemory:
-    """Sample the memory of this process and all its children until closed (bytes)."""
-
-    def __init__(self, interval: float = 0.1) -> None:
-        self.peak = 0
-        self._interval = interval
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.is_set():
-            self.peak = max(self.peak, self._children())
-            self._done.wait(self._interval)
-
-    @staticmethod
-    def _children() -> int:
-        total = 0
-        for child in psutil.Process().children(recursive=True):
-            try:
-                total += child.memory_info().rss
-            except psutil.Error:  # it ended between the listing and the question
-                continue
-        return total
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -171,25 +139,30 @@ def keep(path: Path, notebook: nbformat.NotebookNode, speech: str) -> Path:
     tidy(notebook)
     text, target = nbformat.writes(notebook, indent=1), path
     if speech != ENGLISH:
-        store = translated_outputs.collect(path.stem, json.loads(path.read_bytes()), notebook)
-        text, target = (
-            translated_outputs.as_text(store),
-            translated_outputs.store_path(speech, path.stem),
+        target = translated_outputs.store_path(speech, path.stem)
+        text = translated_outputs.as_text(
+            translated_outputs.update(target, nbformat.read(path, as_version=4), notebook)
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, text)
     return target
 
 
-def execute(path: Path, speech: str = ENGLISH) -> dict:
+def execute(path: Path, speech: str = ENGLISH, exercises: bool = False) -> dict:
     """Run one chapter and keep what it gave; on failure leave the files as they were.
 
+    Args:
+        path: of the chapter.
+        speech: the language that the package speaks.
+        exercises: run the imports and the exercises' cells alone (in another language).
     Returns:
         chapter, seconds, peak_mb (the kernel and all it starts), size_kb of the file,
         error (None where all went well).
     """
     os.environ.update(ENVIRONMENT | {VARIABLE: speech})
     notebook = nbformat.read(path, as_version=4)
+    if exercises:
+        notebook.cells = translated_outputs.exercise_cells(notebook)
     client = client_of(notebook, path.parent, speech)
     error = None
     start = time.perf_counter()
@@ -217,14 +190,16 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def run_all(chapters: list[Path], speech: str = ENGLISH) -> list[dict]:
+def run_all(chapters: list[Path], speech: str = ENGLISH, exercises: bool = False) -> list[dict]:
     """Execute chapters two at a time under a progress bar, in the order of the book."""
     records = []
     bar = tqdm(total=len(chapters), unit="chapter", disable=False, desc="Executing")
     with ProcessPoolExecutor(
         AT_A_TIME, mp_context=get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        for future in as_completed(pool.submit(execute, path, speech) for path in chapters):
+        for future in as_completed(
+            pool.submit(execute, path, speech, exercises) for path in chapters
+        ):
             record = future.result()
             records.append(record)
             bar.set_postfix_str(record["chapter"])
@@ -280,13 +255,19 @@ def main() -> int:
     """Execute, record, report; return 1 where a chapter failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("chapter", nargs="*", help="numbers such as 07; all where none is given")
-    chapters = find_chapters(parser.parse_args().chapter)
+    parser.add_argument(
+        "--exercises", action="store_true", help="their cells alone (with BOOK_LANG)"
+    )
+    arguments = parser.parse_args()
+    chapters = find_chapters(arguments.chapter)
     if not chapters:
         sys.exit("There is no chapter in notebooks/ yet.")
     speech = os.environ.get("BOOK_LANG") or ENGLISH
     if speech not in languages():
         sys.exit(f"No language {speech}. There are: {', '.join(languages())}")
-    records = run_all(chapters, speech)
+    if arguments.exercises and speech == ENGLISH:
+        sys.exit("--exercises is for another language: set BOOK_LANG")
+    records = run_all(chapters, speech, arguments.exercises)
     if speech == ENGLISH:
         record_results(records)
     print_table(records)

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALES = ROOT / "book" / "locale"
 ASKED = "application/x-llmbook-asked+json"
 HTML = "text/html"
+EXERCISE_TAGS = {"exercise", "hint", "solution", "quiz"}
 # Runs in the kernel before the first cell: after each cell the messages it looked up are sent as
 # one more output, which never reaches a file.
 NOTE_MESSAGES = (
@@ -65,6 +66,27 @@ def collect(chapter: str, english: Notebook, spoken: Notebook) -> dict[str, Any]
     return {"chapter": chapter, "asked": sorted(rows), "cells": cells}
 
 
+def update(target: Path, english: Notebook, spoken: Notebook) -> dict[str, Any]:
+    """The store after a run of all cells, or of some: what the others showed is kept then."""
+    ran = {cell["id"] for cell in spoken["cells"]}
+    partial = [cell for cell in english["cells"] if cell["id"] in ran]
+    made = collect(target.stem, {"cells": partial}, spoken)
+    if len(partial) == len(english["cells"]) or not target.exists():
+        return made
+    old = json.loads(target.read_text(encoding="utf-8"))
+    gone = {m for cell in ran & set(old["cells"]) for m in old["cells"][cell]["messages"]}
+    asked = {(c, m): found for c, m, found in old["asked"] if m not in gone}
+    asked |= {(c, m): found for c, m, found in made["asked"]}
+    cells = {key: kept for key, kept in old["cells"].items() if key not in ran} | made["cells"]
+    return made | {"asked": sorted([*k, v] for k, v in asked.items()), "cells": cells}
+
+
+def exercise_cells(notebook: Notebook) -> list[Any]:
+    """The cells of a chapter's imports (the first code), exercises and quiz."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return [code[0], *(c for c in code[1:] if EXERCISE_TAGS & set(c["metadata"].get("tags", [])))]
+
+
 def separate(outputs: list[Any]) -> tuple[list[Any], Asked]:
     """The outputs of a cell as the site shares them, and the messages noted beside them."""
     noted = [row for o in outputs for row in o.get("data", {}).get(ASKED, [])]
@@ -72,9 +94,14 @@ def separate(outputs: list[Any]) -> tuple[list[Any], Asked]:
 
 
 def shared(outputs: list[Any]) -> list[Any]:
-    """Outputs without the scripts that a component inlines: the site has its own copy."""
+    """Outputs without their numbers, and without the scripts that a component inlines.
+
+    The site has its own copy of the scripts, and a number tells how many cells ran before.
+    """
     kept = copy.deepcopy(outputs)
     for output in kept:
+        if "execution_count" in output:
+            output["execution_count"] = None
         data = output.get("data", {})
         if HTML in data:
             data[HTML] = assets.strip_inline("".join(data[HTML]))

@@ -111,6 +111,23 @@ def test_a_changed_cell_and_a_changed_translation_are_found():
     assert "'Right'" in old[1]
 
 
+def test_a_run_of_the_exercises_keeps_what_the_other_cells_showed(tmp_path):
+    def both(outputs: list[dict]) -> dict:
+        return {"cells": [cell("x", outputs), cell("y", [shown("Wrong")], id="b")]}
+
+    english = both([shown("Right")])
+    target = tmp_path / "00_x.json"
+    wrong = [shown("错"), noted(["", "Wrong", "错"])]
+    whole = {"cells": [cell("x", RUN), cell("y", wrong, id="b")]}
+    first = translated_outputs.update(target, english, whole)
+    target.write_text(translated_outputs.as_text(first), encoding="utf-8")
+    again = [shown("不对"), noted(["", "Wrong", "不对"])]
+    second = translated_outputs.update(target, english, {"cells": [cell("y", again, id="b")]})
+    assert second["cells"]["a"] == first["cells"]["a"]
+    assert second["cells"]["b"]["messages"] == {"Wrong": "不对"}
+    assert second["asked"] == [["", "Right", "对"], ["", "Wrong", "不对"]]
+
+
 def test_two_translations_of_one_message_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(catalogues, "folder", lambda _: tmp_path)
     for name, text in (("grader", "对"), ("chapter_01", "正确")):
