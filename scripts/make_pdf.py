@@ -1,6 +1,7 @@
 """Print the built site with Chromium, page by page, into one _build/pdf/llmbook.pdf.
 
-    python scripts/make_pdf.py
+    python scripts/make_pdf.py          # English
+    python scripts/make_pdf.py zh_CN    # Chinese, into _build/pdf/llmbook-zh_CN.pdf
 
 Pages stand in the order of _toc.yml, with bookmarks; a link from page to page leads inside
 the document.
@@ -9,6 +10,7 @@ the document.
 from __future__ import annotations
 
 import html
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,10 +22,10 @@ from tqdm import tqdm
 
 from browser import ADVICE, ARGUMENTS, find_browser
 from contents import read_contents
+from sphinx_book import LANGUAGES, SOURCE_LANGUAGE, output
 
 ROOT = Path(__file__).resolve().parent.parent
-SITE = ROOT / "_build" / "html"
-OUT = ROOT / "_build" / "pdf" / "llmbook.pdf"
+FOLDER = ROOT / "_build" / "pdf"
 PAGE_TIMEOUT = 120  # seconds
 # Time for the formulas to be set, in the browser's own clock (milliseconds).
 SETTLE = 15_000
@@ -63,6 +65,20 @@ def lead_inside(writer: PdfWriter, starts: dict[str, int]) -> int:
     return changed
 
 
+def out_path(language: str) -> Path:
+    """The document of a language."""
+    suffix = "" if language == SOURCE_LANGUAGE else f"-{language}"
+    return FOLDER / f"llmbook{suffix}.pdf"
+
+
+def words_of_contents(welcome: Path) -> dict[str, str]:
+    """The parts' names as the site's language has them: English -> as shown in its contents."""
+    caption = r'role="heading"><span class="caption-text">([^<]+)</span>'
+    shown = re.findall(caption, welcome.read_text("utf-8"))
+    parts = list(dict.fromkeys(part for part, _ in read_contents() if part))
+    return dict(zip(parts, map(html.unescape, dict.fromkeys(shown)), strict=True))
+
+
 def merge(printed: list[tuple[str, Path, Path]], out: Path) -> int:
     """Join (part, HTML page, PDF) triples with bookmarks; return the number of pages."""
     writer = PdfWriter()
@@ -86,19 +102,24 @@ def merge(printed: list[tuple[str, Path, Path]], out: Path) -> int:
 
 
 def main() -> int:
-    """Print every page of the contents and merge."""
+    """Print every page of the contents in one language and merge."""
+    language = sys.argv[1] if len(sys.argv) > 1 else SOURCE_LANGUAGE
+    if language not in LANGUAGES:
+        sys.exit(f"The book has no language {language}. There are: {', '.join(LANGUAGES)}")
+    site, out = output("html", language), out_path(language)
     browser = find_browser()
     if browser is None:
         sys.exit(ADVICE)
     with tempfile.TemporaryDirectory() as folder:
         printed: list[tuple[str, Path, Path]] = []
+        words = words_of_contents(site / f"{read_contents()[0][1]}.html")
         for part, name in tqdm(read_contents(), unit="page", desc="Printing", disable=None):
-            page = SITE / f"{name}.html"
+            page = site / f"{name}.html"
             pdf = Path(folder) / f"{len(printed):03d}.pdf"
             print_page(browser, page, pdf, Path(folder) / "profile")
-            printed.append((part, page, pdf))
-        count = merge(printed, OUT)
-    print(f"{OUT.relative_to(ROOT)}: {count} pages, {OUT.stat().st_size / 1e6:.1f} MB")
+            printed.append((words.get(part, part), page, pdf))
+        count = merge(printed, out)
+    print(f"{out.relative_to(ROOT)}: {count} pages, {out.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

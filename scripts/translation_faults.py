@@ -33,6 +33,7 @@ WORDS_IN_FORMULA = re.compile(r"\\text(?:rm)?\{[^{}]*\}")
 ITALICS = re.compile(r"(?<![*\\])\*(?![*\s])([^*]+)(?<!\s)\*(?!\*)")
 CALL = re.compile(r"(?<=[A-Za-z0-9_])\([^()]*\)")  # f(x): its parentheses are mathematics
 TARGET = re.compile(r"(.*?)\s*<([^<>]+)>\s*\Z", re.S)
+NAME = re.compile(r"^[A-Z\d-]+$|[a-z][A-Z]")  # LSTM, LayerNorm: such a term may stay as it is
 SHOWN = {"term", "dfn", "ref", "doc", "numref"}  # roles whose text is read
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff"
@@ -115,7 +116,7 @@ def glossary() -> dict[str, set[str]]:
         also = re.search(r"Chinese also: (.+)\.\s*$", entry)
         allowed = {head for head in heads if re.search(f"[{HAN}]", head)} or set(heads)
         allowed |= set(re.split(r",\s*", also[1])) if also else set()
-        allowed |= {head for head in heads if head.isupper()}  # an abbreviation may stay
+        allowed |= {head for head in heads if NAME.search(head)}
         terms |= {head.lower(): {" ".join(a.lower().split()) for a in allowed} for head in heads}
     return terms
 

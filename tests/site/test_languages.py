@@ -6,6 +6,7 @@ import re
 
 import pytest
 from tests.site.pages import ALL_PAGES, PAGES, STATUS, TRANSLATED, TRANSLATION, links_of
+from tests.site.visit import SETTLED
 
 WELCOME, CHAPTER = f"{TRANSLATION}/book/welcome.html", f"{TRANSLATION}/notebooks/07_attention.html"
 SEARCH = f"{TRANSLATION}/search.html"
@@ -14,7 +15,8 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 # What a reader meets of the frame around the text: texts, names for screen readers, tooltips.
 FRAME = """() => {
   const article = (e) => e.closest(
-    "article, #search-results, #jb-print-docs-body, pre, code, .book-language, kbd");
+    "article, #search-results, #jb-print-docs-body, pre, code, .book-language, kbd, "
+    + ".prev-next-title");
   const found = [];
   for (const e of document.querySelectorAll("body *")) {
     if (article(e) || ["SCRIPT", "STYLE"].includes(e.tagName)) continue;
@@ -29,8 +31,13 @@ FRAME = """() => {
 SAME_IN_CHINESE = {"Transformer", "Ctrl", ".ipynb", ".md", ".pdf", "© Copyright 2026."}
 
 
-def head(html, path: str) -> str:
-    return (html / path).read_text(encoding="utf-8").split("</head>")[0]
+def article_of(html, path: str) -> str:
+    """A page's text; without the tables that are made of records, which are in English."""
+    article = (html / path).read_text(encoding="utf-8").split("<article", 1)[1]
+    article = article.split("</article>")[0]
+    if "hardware_and_timings" in path:
+        article = re.sub(r"<table.*?</table>", "", article, flags=re.S)
+    return article
 
 
 def text_of_results(page) -> list[str]:
@@ -56,6 +63,7 @@ def test_a_page_says_its_language_and_leads_to_itself_in_the_other(html, path):
 def test_the_switch_keeps_the_section_that_is_being_read(browser, html):
     page = browser.new_page()
     page.goto((html / "notebooks/07_attention.html").as_uri())
+    page.evaluate(SETTLED)
     page.evaluate(
         "document.querySelectorAll('article h2')[3].scrollIntoView({behavior: 'instant'})"
     )
@@ -83,18 +91,15 @@ def test_the_switch_is_reached_by_keyboard_and_says_where_it_leads(open_page):
 
 @pytest.mark.parametrize("path", TRANSLATED)
 def test_a_complete_page_has_no_note_and_no_english_passage(html, path):
-    text = (html / path).read_text(encoding="utf-8")
-    assert "book-untranslated" not in text
-    article = text.split("<article", 1)[1].split("</article>")[0]
-    if "hardware_and_timings" in path:  # its tables are made of records, which are in English
-        article = re.sub(r"<table.*?</table>", "", article, flags=re.S)
+    article = article_of(html, path)
+    assert "book-untranslated" not in article
     english = re.findall(r'<(?!div[^>]*cell_input)(\w+)[^>]* lang="en"[^>]*>(.{0,60})', article)
     assert english == []
 
 
 @pytest.mark.parametrize("path", PARTIAL)
 def test_a_page_that_is_not_complete_says_so_and_marks_what_is_english(html, path):
-    article = (html / path).read_text(encoding="utf-8").split("<article", 1)[1]
+    article = article_of(html, path)
     note = re.search(r'<div class="book-untranslated" role="note"><p>(.*?)</p></div>', article)
     if note is None:  # complete, and not promised to be
         assert '<p lang="en"' not in article
@@ -132,10 +137,11 @@ def test_nothing_is_shipped_twice(html):
 @pytest.mark.parametrize(
     ("query", "chapter"),
     [
-        ("注意力机制", "07_attention"),
+        ("注意力机制", "glossary"),
         ("词元", "03_tokenization"),
-        ("缩放点积注意力", "07_attention"),
-        ("平移不变性", "08_transformer"),
+        ("缩放点积注意力", "glossary"),
+        ("平移不变性", "glossary"),
+        ("字典查找", "07_attention"),
         ("键", "07_attention"),
         ("softmax 的导数", "07_attention"),
     ],
