@@ -17,6 +17,9 @@ RULES = [
     # roles it reads as the labelled paragraphs that it is.
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
     (re.compile(r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'), r"\1"),
+    # The box of a folded cell is named by what it shows, in the page's language, and not by a
+    # fixed English label (label-content-name-mismatch).
+    (re.compile(r'<summary aria-label="Toggle hidden content">'), "<summary>"),
 ]
 
 
