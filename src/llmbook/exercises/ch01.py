@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 # 01.softmax_with_temperature ---------------------------------------------------------------------
 
@@ -77,8 +77,7 @@ def _temperature_cases(g: torch.Generator) -> list[Case]:
     cases = []
     for shape, temperature in [((7,), 0.5), ((3, 11), 2.0), ((2, 3, 5), 0.7), ((13,), 1.0)]:
         logits = 3.0 * torch.randn(shape, generator=g)
-        note = translate("logits {shape}, τ = {temperature}")
-        note = note.format(shape=shape, temperature=temperature)
+        note = say("logits {shape}, τ = {temperature}", shape=shape, temperature=temperature)
         cases.append(Case((logits, temperature), note=note))
     large = 1000.0 + 5.0 * torch.randn(5, generator=g)
     far_apart = torch.randn(2, 5, generator=g) + torch.tensor([[1000.0], [0.0]])
@@ -490,8 +489,12 @@ def _greedy_cases(g: torch.Generator) -> list[Case]:
     for vocab_size, length, n in [(11, 3, 5), (17, 5, 7), (29, 2, 13), (7, 3, 0)]:
         seed = int(torch.randint(1_000_000, (1,), generator=g))
         ids = torch.randint(vocab_size, (length,), generator=g).tolist()
-        note = translate("a vocabulary of {vocab_size}, the prompt {ids}, n = {n}")
-        note = note.format(vocab_size=vocab_size, ids=ids, n=n)
+        note = say(
+            "a vocabulary of {vocab_size}, the prompt {ids}, n = {n}",
+            vocab_size=vocab_size,
+            ids=ids,
+            n=n,
+        )
         cases.append(Case((_toy_model(seed, vocab_size), ids, n), note=note))
     return cases
 

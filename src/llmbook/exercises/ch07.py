@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, Question
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 # 07.scaled_scores ------------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ def _softmax_rows_sum_to_one_or_zero(answer) -> None:
     sums = answer(torch.randn(13, 7, generator=g), mask).sum(dim=-1)
     expected = mask.any(dim=-1).float()
     row = int((sums - expected).abs().argmax())
-    message = translate("Row {row} sums to {total:.3f}.").format(row=row, total=float(sums[row]))
+    message = say("Row {row} sums to {total:.3f}.", row=row, total=float(sums[row]))
     assert torch.allclose(sums, expected, atol=1e-5), message
 
 

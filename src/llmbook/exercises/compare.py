@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from llmbook.exercises.describe import compact, describe, short
-from llmbook.language import mark, translate
+from llmbook.language import mark, say, translate
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def at(place: str, clause: str) -> str:
     """Say where in a nested result something is: ``result[0]['a']: …``."""
     if clause.startswith("result["):
         return f"result{place}{clause.removeprefix('result')}"
-    return translate("result{place}: {clause}").format(place=place, clause=clause)
+    return say("result{place}: {clause}", place=place, clause=clause)
 
 
 def _apart(expected: object, got: object) -> str:
-    return translate("expected {expected}, got {got}").format(expected=expected, got=got)
+    return say("expected {expected}, got {got}", expected=expected, got=got)
 
 
 def _wanted(expected: Any, got: Any) -> str:
@@ -90,8 +90,11 @@ def _number(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
         return _wanted(expected, got)
     if isinstance(expected, numbers.Integral):
         if not isinstance(got, numbers.Integral):
-            clause = translate("expected the whole number {expected}, got {got}")
-            return clause.format(expected=expected, got=describe(got))
+            return say(
+                "expected the whole number {expected}, got {got}",
+                expected=expected,
+                got=describe(got),
+            )
         return None if expected == got else _apart(expected, got)
     want, have = torch.tensor(expected).double(), torch.tensor(got).double()
     if agreement(want, have, tolerance).all():
@@ -116,11 +119,17 @@ def _tensor(expected: Tensor, got: Any, tolerance: Tolerance) -> str | None:
         return _wanted(expected, got)
     want, have = expected.detach().cpu(), got.detach().cpu()
     if want.shape != have.shape:
-        clause = translate("expected shape {expected}, got {got}")
-        return clause.format(expected=tuple(want.shape), got=tuple(have.shape))
+        return say(
+            "expected shape {expected}, got {got}",
+            expected=tuple(want.shape),
+            got=tuple(have.shape),
+        )
     if _kind(want) != _kind(have) or (tolerance.exact_dtype and want.dtype != have.dtype):
-        clause = translate("expected numbers of type {expected}, got {got}")
-        return clause.format(expected=_dtype(want), got=_dtype(have))
+        return say(
+            "expected numbers of type {expected}, got {got}",
+            expected=_dtype(want),
+            got=_dtype(have),
+        )
     agree = agreement(want, have, tolerance)
     if agree.all():
         return None
@@ -175,9 +184,7 @@ def _numbers_apart(want: Tensor, have: Tensor, agree: Tensor) -> str:
     if wanted == got:
         wanted, got = repr(want[index].item()), repr(have[index].item())
     where = where if index and n_all > 1 else _SOME if n_all > 1 else _ONE
-    return translate(where).format(
-        n=n_wrong, all=n_all, place=list(index), expected=wanted, got=got
-    )
+    return say(where, n=n_wrong, all=n_all, place=list(index), expected=wanted, got=got)
 
 
 def _text(expected: str | bytes, got: Any) -> str | None:
@@ -209,14 +216,18 @@ def _sequence(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
         if clause:
             if len(expected) == len(got):
                 return at(f"[{i}]", clause)
-            both = translate("{clause}; {other}")
-            return both.format(clause=_lengths(kind, expected, got), other=at(f"[{i}]", clause))
+            return say(
+                "{clause}; {other}",
+                clause=_lengths(kind, expected, got),
+                other=at(f"[{i}]", clause),
+            )
     return None if len(expected) == len(got) else _lengths(kind, expected, got)
 
 
 def _lengths(kind: str, expected: Any, got: Any) -> str:
-    clause = translate("expected a {kind} of length {n}, got length {m}")
-    return clause.format(kind=kind, n=len(expected), m=len(got))
+    return say(
+        "expected a {kind} of length {n}, got length {m}", kind=kind, n=len(expected), m=len(got)
+    )
 
 
 def _dict(expected: dict, got: Any, tolerance: Tolerance) -> str | None:
@@ -225,9 +236,9 @@ def _dict(expected: dict, got: Any, tolerance: Tolerance) -> str | None:
     missing = [key for key in expected if key not in got]
     extra = [key for key in got if key not in expected]
     if missing:
-        return translate("the dict lacks the key {key}").format(key=repr(missing[0]))
+        return say("the dict lacks the key {key}", key=repr(missing[0]))
     if extra:
-        return translate("the dict has a key too many: {key}").format(key=repr(extra[0]))
+        return say("the dict has a key too many: {key}", key=repr(extra[0]))
     for key, want in expected.items():
         clause = difference(want, got[key], tolerance)
         if clause:
@@ -240,7 +251,7 @@ def _set(expected: set | frozenset, got: Any) -> str | None:
         return _wanted(expected, got)
     missing, extra = sorted(expected - got, key=repr), sorted(got - expected, key=repr)
     if missing:
-        return translate("the set lacks {item}").format(item=repr(missing[0]))
+        return say("the set lacks {item}", item=repr(missing[0]))
     if not extra:
         return None
-    return translate("the set has an element too many: {item}").format(item=repr(extra[0]))
+    return say("the set has an element too many: {item}", item=repr(extra[0]))

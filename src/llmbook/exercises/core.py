@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 ID_PATTERN = re.compile(r"(\d\d)\.[a-z][a-z0-9_]*")
 
@@ -191,11 +191,20 @@ def find(exercise_id: str) -> Exercise:
         UnknownExercise: there is none; the message proposes the nearest.
     """
     if not isinstance(exercise_id, str) or not ID_PATTERN.fullmatch(exercise_id):
-        sentence = translate('{id} is no exercise id. Write it as in grade("07.scaled_scores", …).')
-        raise UnknownExercise(sentence.format(id=repr(exercise_id)))
+        raise UnknownExercise(
+            say(
+                '{id} is no exercise id. Write it as in grade("07.scaled_scores", …).',
+                id=repr(exercise_id),
+            )
+        )
     exercises = {exercise.id: exercise for exercise in chapter_exercises(exercise_id[:2])}
     if exercise_id in exercises:
         return exercises[exercise_id]
     near = difflib.get_close_matches(exercise_id, exercises, n=1) or list(exercises)
-    sentence = translate("There is no exercise {id}. Did you mean {near}?")
-    raise UnknownExercise(sentence.format(id=repr(exercise_id), near=", ".join(near)))
+    raise UnknownExercise(
+        say(
+            "There is no exercise {id}. Did you mean {near}?",
+            id=repr(exercise_id),
+            near=", ".join(near),
+        )
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 60
@@ -36,18 +36,17 @@ def describe(value: Any) -> str:
         )
         return (tensor if isinstance(value, Tensor) else array).format(shape=tuple(value.shape))
     if isinstance(value, int | float | complex | np.number):
-        return translate("the number {value}").format(value=short(value))
+        return say("the number {value}", value=short(value))
     if isinstance(value, str):
-        return translate("the text {value}").format(value=short(value))
+        return say("the text {value}", value=short(value))
     if isinstance(value, list | tuple | set | frozenset | dict):
-        sized = translate("a {kind} of length {n}")
-        return sized.format(kind=type(value).__name__, n=len(value))
+        return say("a {kind} of length {n}", kind=type(value).__name__, n=len(value))
     if isinstance(value, GeneratorType):
         return translate("a generator (wrap it in list(…))")
     if _is_function(value):
         name = getattr(value, "__name__", translate("without a name")).lstrip("_")
-        return translate("the function {name}").format(name=name)
-    return translate("an object of type {name}").format(name=type(value).__name__)
+        return say("the function {name}", name=name)
+    return say("an object of type {name}", name=type(value).__name__)
 
 
 def _is_function(value: Any) -> bool:

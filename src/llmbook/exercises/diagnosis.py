@@ -8,7 +8,7 @@ from functools import lru_cache
 from llmbook.exercises.compare import Tolerance, difference
 from llmbook.exercises.core import Exercise, Misconception
 from llmbook.exercises.outcomes import Outcome, run_case, run_property
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 
 def tolerance_of(exercise: Exercise) -> Tolerance:
@@ -39,14 +39,16 @@ def problem(right: Outcome, got: Outcome, tolerance: Tolerance) -> str | None:
     if right.error is not None:
         wanted = type(right.error).__name__
         if got.error is None:
-            clause = translate("expected the exception {wanted}, but nothing was raised")
-            return clause.format(wanted=wanted)
+            return say("expected the exception {wanted}, but nothing was raised", wanted=wanted)
         if isinstance(got.error, type(right.error)):
             return None
-        clause = translate("expected the exception {wanted}, got {got}")
-        return clause.format(wanted=wanted, got=type(got.error).__name__)
+        return say(
+            "expected the exception {wanted}, got {got}",
+            wanted=wanted,
+            got=type(got.error).__name__,
+        )
     if got.error is not None:
-        return translate("it raised {error}").format(error=type(got.error).__name__)
+        return say("it raised {error}", error=type(got.error).__name__)
     apart = difference(right.value, got.value, tolerance)
     if apart is None and got.changed:
         names = translate(" and ").join(f"`{name}`" for name in got.changed)

@@ -19,7 +19,7 @@ from llmbook.exercises.diagnosis import (
 from llmbook.exercises.outcomes import Outcome, run_case, run_property
 from llmbook.exercises.relation import relation
 from llmbook.exercises.timeout import TimeUp, can_interrupt, time_limit
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 Status = Literal["passed", "misconception", "failed", "not attempted", "error", "timed out"]
 TIME_LIMIT = 10.0
@@ -72,7 +72,7 @@ def judge(
     """Grade without printing. Another seed draws other cases."""
     refusal = _refusal(exercise, answer)
     if refusal:
-        message = translate("{id}: {reason}.").format(id=exercise.id, reason=refusal)
+        message = say("{id}: {reason}.", id=exercise.id, reason=refusal)
         return GradeResult(exercise.id, "error", f"✗ {message}")
     right = solution_outcomes(exercise, seed)
     cases = exercise.all_cases(seed)
@@ -88,7 +88,7 @@ def judge(
     except TimeUp as cut:
         return _timed_out(exercise, cases, len(outcomes), cut, seconds)
     except KeyboardInterrupt:
-        message = translate("{id}: you interrupted the grader.").format(id=exercise.id)
+        message = say("{id}: you interrupted the grader.", id=exercise.id)
         return GradeResult(exercise.id, "error", f"✗ {message}")
     if _not_attempted(outcomes[0]):
         message = translate('{id}: not attempted yet. hint("{id}") gives a nudge.')
@@ -108,22 +108,25 @@ def _verdict(
     first = next((i for i, clause in enumerate(clauses) if clause), None)
     if first is None:
         return GradeResult(exercise.id, "passed", _tick(exercise, len(cases)))
-    clause = translate("{clause}.").format(clause=clauses[first])
+    clause = say("{clause}.", clause=clauses[first])
     shown = shown_misconception(exercise, outcomes, seed)
     if shown is not None:
         seen = _report(exercise, cases, first, clause, outcomes[first], right[first])
-        message = translate("{id}: {hint}\n  Seen in {report}").format(
-            id=exercise.id, hint=translate(shown.hint), report=seen
+        message = say(
+            "{id}: {hint}\n  Seen in {report}",
+            id=exercise.id,
+            hint=translate(shown.hint),
+            report=seen,
         )
         return GradeResult(exercise.id, "misconception", f"✗ {message}", shown.name)
     clause += _pattern(right, outcomes, first, tolerance)
     report = _report(exercise, cases, first, clause, outcomes[first], right[first])
     n_right = sum(clause is None for clause in clauses[: len(cases)])
     if 0 < n_right < len(cases):
-        right_on = translate("Right on {n} of {all} cases.").format(n=n_right, all=len(cases))
+        right_on = say("Right on {n} of {all} cases.", n=n_right, all=len(cases))
         report += f"\n  {right_on}"
     status: Status = "failed" if _is_wrong_value(outcomes[first], right[first]) else "error"
-    message = translate("{id}, {report}").format(id=exercise.id, report=report)
+    message = say("{id}, {report}", id=exercise.id, report=report)
     return GradeResult(exercise.id, status, f"✗ {message}")
 
 
@@ -139,10 +142,10 @@ def _pattern(
     if not told:
         return ""
     if first in told:
-        return translate(" {sentence}").format(sentence=told[first])
+        return say(" {sentence}", sentence=told[first])
     index, sentence = next(iter(told.items()))
     clause = f"{sentence[0].lower()}{sentence[1:]}"
-    return translate(" In case {n}: {clause}").format(n=index + 1, clause=clause)
+    return say(" In case {n}: {clause}", n=index + 1, clause=clause)
 
 
 def _is_wrong_value(got: Outcome, right: Outcome) -> bool:
@@ -160,7 +163,7 @@ def _tick(exercise: Exercise, n_cases: int) -> str:
         right = translate("{id}: right on {n} cases.")
     found = right.format(id=exercise.id, n=n_cases, laws=laws)
     if exercise.success:
-        found += translate(" {sentence}").format(sentence=translate(exercise.success))
+        found += say(" {sentence}", sentence=translate(exercise.success))
     return f"✓ {found}"
 
 
@@ -183,27 +186,32 @@ def _report(
     if got.error is not None and right.error is None:
         if got.broken_law:
             sentence = translate(str(got.error))
-            lines.append((where + translate(" {sentence}").format(sentence=sentence)).rstrip())
+            lines.append((where + say(" {sentence}", sentence=sentence)).rstrip())
         else:
-            raised = translate("{place}: your function raised {error}")
-            lines.append(raised.format(place=where, error=learner.what_happened(got.error)))
+            lines.append(
+                say(
+                    "{place}: your function raised {error}",
+                    place=where,
+                    error=learner.what_happened(got.error),
+                )
+            )
             line = learner.line_of(got.error)
-            lines += [translate("in {line}").format(line=line)] if line else []
+            lines += [say("in {line}", line=line)] if line else []
             advice = learner.advice(got.error)
             lines += [advice] if advice else []
     else:
-        lines.append(translate("{place}: {clause}").format(place=where, clause=clause))
-    lines += [translate("Given: {arguments}.").format(arguments=given)] if given else []
+        lines.append(say("{place}: {clause}", place=where, clause=clause))
+    lines += [say("Given: {arguments}.", arguments=given)] if given else []
     if got.printed.strip():
         printed = " | ".join(got.printed.splitlines()[:5])
-        lines.append(translate("Printed by your function: {text}").format(text=printed))
+        lines.append(say("Printed by your function: {text}", text=printed))
     return "\n  ".join(lines)
 
 
 def _case_name(index: int, case: Case) -> str:
     if case.note:
-        return translate("case {n} ({note})").format(n=index + 1, note=translate(case.note))
-    return translate("case {n}").format(n=index + 1)
+        return say("case {n} ({note})", n=index + 1, note=translate(case.note))
+    return say("case {n}", n=index + 1)
 
 
 def _given(exercise: Exercise, case: Case) -> str:
@@ -216,8 +224,11 @@ def _refusal(exercise: Exercise, answer: Any) -> str | None:
     """Why this cannot be graded at all: no function, or one that takes other arguments."""
     if not callable(answer):
         call = f'grade("{exercise.id}", {exercise.name})'
-        reason = translate("give the function itself, without brackets: {call}. This is {value}")
-        return reason.format(call=call, value=describe(answer))
+        return say(
+            "give the function itself, without brackets: {call}. This is {value}",
+            call=call,
+            value=describe(answer),
+        )
     if exercise.call is call_directly:
         return learner.signature_problem(answer, exercise.parameters[: len(exercise.example.args)])
     return None

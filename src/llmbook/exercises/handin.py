@@ -21,7 +21,7 @@ from typing import Any
 
 from llmbook.exercises import core
 from llmbook.exercises.handin_cells import CodeCell, read_code_cells
-from llmbook.language import mark, translate
+from llmbook.language import mark, say, translate
 
 CELL_SECONDS = 120.0
 MAX_RESTARTS = 3
@@ -123,12 +123,11 @@ def _run_to_the_end(
             return records
         out_of_time = time.monotonic() >= deadline
         if started:
-            ended = translate("ended the process ({how})").format(how=how)
+            ended = say("ended the process ({how})", how=how)
             what = translate("ran out of time") if out_of_time else ended
             records.append({"kind": "cell", "cell": started[-1], "error": what})
         elif not out_of_time:
-            failed = translate("the grading process could not start: {how}")
-            raise RuntimeError(failed.format(how=how))
+            raise RuntimeError(say("the grading process could not start: {how}", how=how))
         if out_of_time or len(skip) == MAX_RESTARTS:
             return [*records, {"kind": "cut", "out_of_time": out_of_time}]
         skip.append(started[-1])
@@ -216,7 +215,7 @@ def _exercises(
         else:
             status = "timed out" if cut and cut["out_of_time"] else "error"
             reason = failed.get(cell) or translate("was never reached")
-            message = translate("Cell {n}: {reason}.").format(n=cell, reason=reason)
+            message = say("Cell {n}: {reason}.", n=cell, reason=reason)
             reports.append(ExerciseReport(exercise_id, title, status, None, message, cell))
     return reports
 

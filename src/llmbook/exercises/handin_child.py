@@ -22,7 +22,7 @@ from typing import Any
 
 from llmbook.exercises import core, diagnosis, grading, handin_cells, learner
 from llmbook.exercises.timeout import TimeUp, time_limit
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 Record = dict[str, Any]
 
@@ -76,11 +76,10 @@ class NotebookRun:
                 exec(code, vars(self.space))
         except TimeUp:
             self.cut_off = True
-            cut = translate("cut off after {seconds} seconds")
-            return cut.format(seconds=f"{self.cell_seconds:g}")
+            return say("cut off after {seconds} seconds", seconds=f"{self.cell_seconds:g}")
         except BaseException as error:
             what, line = learner.what_happened(error), learner.line_of(error)
-            return translate("{error} in {line}").format(error=what, line=line) if line else what
+            return say("{error} in {line}", error=what, line=line) if line else what
         return None
 
     def _grade_late(self, exercise_id: str, error: str | None) -> None:
@@ -95,7 +94,7 @@ class NotebookRun:
         except BaseException:
             reason = error or translate("its grade call was never reached")
             status = "timed out" if self.cut_off else "error"
-            message = translate("The cell failed: {reason}.").format(reason=reason)
+            message = say("The cell failed: {reason}.", reason=reason)
             self._record(exercise_id, status, message, None)
             return
         self.grade(exercise_id, answer)

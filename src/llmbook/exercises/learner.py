@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llmbook.language import mark, translate
+from llmbook.language import mark, say, translate
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _FOREIGN = tuple(
@@ -31,8 +31,8 @@ def line_of(error: BaseException) -> str | None:
     file, number = (with_source or places)[-1]
     source = linecache.getline(file, number).strip()
     if not source:
-        return translate("line {n}").format(n=number)
-    return translate("line {n}: `{code}`").format(n=number, code=source)
+        return say("line {n}", n=number)
+    return say("line {n}: `{code}`", n=number, code=source)
 
 
 def is_broken_law(error: BaseException, check: Callable[..., Any]) -> bool:
@@ -95,6 +95,9 @@ def signature_problem(answer: Any, parameters: list[str]) -> str | None:
     try:
         signature.bind(*parameters)
     except TypeError:
-        reason = translate("your function is called with ({wanted}), but its parameters are {own}")
-        return reason.format(wanted=", ".join(parameters), own=signature)
+        return say(
+            "your function is called with ({wanted}), but its parameters are {own}",
+            wanted=", ".join(parameters),
+            own=signature,
+        )
     return None

@@ -19,7 +19,7 @@ from llmbook.exercises import learner
 from llmbook.exercises.compare import Tolerance, difference
 from llmbook.exercises.core import Case, Exercise, Property, plain_defaults
 from llmbook.exercises.timeout import TimeUp
-from llmbook.language import translate
+from llmbook.language import say
 
 _EXACT = Tolerance(rtol=0.0, atol=0.0, exact_dtype=True)
 
@@ -132,7 +132,7 @@ def snapshot(value: Any) -> Any:
 
 
 def _changed(names: list[str], before: tuple, after: tuple) -> tuple[str, ...]:
-    unnamed = (translate("argument {n}").format(n=i + 1) for i in range(len(names), len(before)))
+    unnamed = (say("argument {n}", n=i + 1) for i in range(len(names), len(before)))
     padded = [*names, *unnamed]
     return tuple(
         name

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llmbook.exercises.compare import Tolerance, agreement, at, difference
 from llmbook.exercises.describe import short
-from llmbook.language import mark, translate
+from llmbook.language import mark, say, translate
 
 _TELLING_FACTORS = (
     (-1.0, mark("The sign is turned round.")),
@@ -52,8 +52,8 @@ def relation(expected: Any, got: Any, tolerance: Tolerance) -> str | None:
     offset = float((have - want).mean()) if want.numel() else 0.0
     if want.numel() >= 3 and _agree(want + offset, have, tolerance):
         if offset > 0:
-            return translate("Every number is {gap} too large.").format(gap=short(offset))
-        return translate("Every number is {gap} too small.").format(gap=short(-offset))
+            return say("Every number is {gap} too large.", gap=short(offset))
+        return say("Every number is {gap} too small.", gap=short(-offset))
     return None
 
 
@@ -94,5 +94,4 @@ def _factor_sentence(factor: float, n_numbers: int) -> str | None:
             return translate(words)
     if n_numbers < 3:
         return None
-    sentence = translate("Every number is {factor} times the expected one.")
-    return sentence.format(factor=short(factor))
+    return say("Every number is {factor} times the expected one.", factor=short(factor))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llmbook.exercises.core import Exercise
 from llmbook.exercises.stubs import solution_source
-from llmbook.language import translate
+from llmbook.language import say, translate
 
 # JupyterLab's own code colours; on the site these names are unknown there and the site's
 # stylesheet, which is more specific, colours the same classes.
@@ -81,7 +81,7 @@ def hints(exercise: Exercise, level: int) -> Folded:
     mistakes = [translate(m.hint) for m in exercise.misconceptions]
     levels.append((translate("Common mistakes"), mistakes))
     shown = f"<code>show_solution(&quot;{exercise.id}&quot;)</code>"
-    inner = f"<p>{translate('The solution: {call}').format(call=shown)}</p>"
+    inner = f"<p>{say('The solution: {call}', call=shown)}</p>"
     for depth, (summary, texts) in reversed(list(enumerate(levels))):
         opened = " open" if depth < level else ""
         body = f"<p>{inline(texts[0])}</p>"
@@ -100,10 +100,10 @@ def _hints_text(exercise: Exercise, levels: list[tuple[str, list[str]]], level: 
         line.format(summary=summary, texts=" ".join(texts)) for summary, texts in levels[:level]
     ]
     if level < len(levels):
-        lines.append(translate('More: hint("{id}") again.').format(id=exercise.id))
+        lines.append(say('More: hint("{id}") again.', id=exercise.id))
     else:
         call = f'show_solution("{exercise.id}")'
-        lines.append(translate("The solution: {call}").format(call=call))
+        lines.append(say("The solution: {call}", call=call))
     return "\n".join(lines)
 
 
@@ -117,7 +117,7 @@ def solution(exercise: Exercise) -> Folded:
     source = solution_source(exercise)
     words = translate(exercise.remark)
     remark = f"<p>{inline(words)}</p>" if words else ""
-    label = html.escape(translate("Solution of {id}").format(id=exercise.id))
+    label = html.escape(say("Solution of {id}", id=exercise.id))
     page = (
         f'<details class="llmbook-solution"><summary>{label}</summary>'
         f'<div class="highlight"><pre tabindex="0" role="group" aria-label="{label}">'
