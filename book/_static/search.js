@@ -20,14 +20,20 @@
   }
 
   // Chinese is searched by pairs of characters; it is marked by the words of the query.
+  let asked = [];
   const parse = Search._parseQuery;
   Search._parseQuery = (query) => {
     const parsed = parse(query);
     const words = query.toLowerCase().match(/[\p{L}\p{N}_]+/gu) || [];
     if (words.some((word) => /\p{Script=Han}/u.test(word))) {
+      asked = words;
       parsed[3] = new Set(words);
       localStorage.setItem("sphinx_highlight_terms", words.join(" "));
     }
     return parsed;
   };
+  // A summary shows the place of the last term that it finds.
+  const summary = Search.makeSearchSummary;
+  Search.makeSearchSummary = (html, terms, anchor) =>
+    summary(html, new Set([...terms, ...asked]), anchor);
 })();

@@ -123,6 +123,19 @@ def test_the_sitemap_lists_every_page(small):
     assert f"<loc>{PAGES}notebooks/03_words.html</loc>" in text
 
 
+def test_the_sitemap_and_the_pages_name_both_languages_absolutely(small):
+    text = (small / "sitemap.xml").read_text(encoding="utf-8")
+    assert f"<loc>{PAGES}zh_CN/notebooks/03_words.html</loc>" in text
+    both = {"en": f"{PAGES}welcome.html", "zh-CN": f"{PAGES}zh_CN/welcome.html"}
+    page = (small / "welcome.html").read_text(encoding="utf-8")
+    for tag, address in both.items():
+        assert f'<xhtml:link rel="alternate" hreflang="{tag}" href="{address}"/>' in text
+        assert f'<link rel="alternate" hreflang="{tag}" href="{address}" />' in page
+    assert 'property="og:locale" content="en_US"' in page
+    assert 'property="og:locale:alternate" content="zh_CN"' in page
+    assert f'rel="canonical" href="{PAGES}welcome.html"' in page
+
+
 def test_link_previews_have_a_description_and_an_absolute_picture(small):
     page = (small / "welcome.html").read_text(encoding="utf-8")
     assert 'content="This paragraph is long enough to become the description of the page."' in page

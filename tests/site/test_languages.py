@@ -68,7 +68,8 @@ def test_the_switch_keeps_the_section_that_is_being_read(browser, html):
         "document.querySelectorAll('article h2')[3].scrollIntoView({behavior: 'instant'})"
     )
     section = page.evaluate("document.querySelectorAll('article h2')[3].parentElement.id")
-    page.locator("a.book-language").click()
+    box = page.locator("a.book-language").bounding_box()  # a locator's click would scroll first
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_url(f"**/{CHAPTER}#{section}")
     assert page.locator(f"section[id='{section}'] > h2").count() == 1
     page.close()
@@ -125,6 +126,19 @@ def test_the_frame_of_a_page_speaks_chinese(open_page, path):
     english = [word for word in words if not HAN.search(word) and word not in SAME_IN_CHINESE]
     titles = {re.sub(r"^\d+\. ", "", title) for title in english}
     assert titles <= SAME_IN_CHINESE | {"Hardware and timings"}
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("notebooks/07_attention.html", "Show code cell source"), (CHAPTER, "显示代码")],
+)
+def test_a_folded_cell_is_named_by_what_its_box_shows(open_page, path, words):
+    """MyST-NB names every such box in English, whatever its text says."""
+    folded = open_page(path).locator("article details.hide > summary")
+    assert folded.count() > 1
+    for box in folded.all():
+        assert box.get_attribute("aria-label") is None
+        assert box.inner_text().strip() == words
 
 
 def test_nothing_is_shipped_twice(html):

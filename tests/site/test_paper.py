@@ -49,25 +49,36 @@ def test_a_deck_opens_moves_and_asks_no_other_host(deck, browser, serve):
     page.close()
 
 
-def test_pages_print_and_their_links_lead_inside_the_document(html, tmp_path):
+@pytest.mark.parametrize(
+    ("language", "part", "title", "words"),
+    [
+        ("en", "Start here", "Language Models", "How to use this book"),
+        ("zh_CN", "从这里开始", "语言模型", "如何使用本书"),
+    ],
+)
+def test_pages_print_and_their_links_lead_inside_the_document(
+    html, tmp_path, language, part, title, words
+):
     chromium = find_browser()
     if chromium is None:
         pytest.skip(ADVICE)
+    site = make_pdf.output("html", language)
+    assert make_pdf.words_of_contents(site / "book/welcome.html")["Start here"] == part
     printed = []
-    for part, name in [("", "book/welcome"), ("Start here", "book/how_to_use")]:
+    for of, name in [("", "book/welcome"), (part, "book/how_to_use")]:
         pdf = tmp_path / f"{len(printed)}.pdf"
-        make_pdf.print_page(chromium, html / f"{name}.html", pdf, tmp_path / "profile")
-        printed.append((part, html / f"{name}.html", pdf))
+        make_pdf.print_page(chromium, site / f"{name}.html", pdf, tmp_path / "profile")
+        printed.append((of, site / f"{name}.html", pdf))
     out = tmp_path / "book.pdf"
     count = make_pdf.merge(printed, out)
     reader = PdfReader(out)
     assert len(reader.pages) == count >= 2
-    assert "How to use this book" in "".join(page.extract_text() for page in reader.pages)
-    assert reader.metadata.title.startswith("Language Models")
+    assert words in "".join(page.extract_text() for page in reader.pages)
+    assert reader.metadata.title.startswith(title)
     actions = [
         annotation.get_object().get("/A", {})
         for page in reader.pages
         for annotation in page.get("/Annots") or []
     ]
     assert any(action.get("/S") == "/GoTo" for action in actions)
-    assert "Start here" in [item.title for item in reader.outline if not isinstance(item, list)]
+    assert part in [item.title for item in reader.outline if not isinstance(item, list)]
