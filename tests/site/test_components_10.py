@@ -171,3 +171,23 @@ def test_a_model_that_does_not_fit_is_said_not_to(play):  # noqa: F811
     assert "more than the 80.0" in page.locator(".rf-large").inner_text().replace("\u00a0", " ")
     choose(page, 1, 1, "int4", "int8", 1, 1024)
     assert page.locator(".rf-large").count() == 0
+
+
+# ---- the chapter
+
+
+def test_the_chapters_tiles_and_roofline_can_be_played_on_a_phone(open_page):
+    page = open_page("notebooks/10_fast_attention.html", width=390)
+    for name in ("tiling_player", "roofline_explorer"):
+        page.wait_for_selector(f"[data-component={name}][data-llmbook-ready=true]")
+    tiles = page.locator("[data-component=tiling_player]")
+    tiles.get_by_role("button", name="To the end").click()
+    shown = cells(page, ".tp-output").values()
+    assert all(float(row[-1]) == 0 for row in shown), "every row is the softmax of the whole row"
+    roof = page.locator("[data-component=roofline_explorer]")
+    for which in range(roof.get_by_label("Machine").locator("option").count()):
+        roof.get_by_label("Machine").select_option(index=which)
+        box = roof.locator(".rf-plot svg").bounding_box()
+        assert 0 <= box["x"] <= 391 - box["width"]
+        assert "tokens per second" in roof.locator(".rf-says").inner_text()
+    assert page.leaks == []
