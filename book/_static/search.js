@@ -5,18 +5,22 @@
   const root = document.documentElement.dataset.content_root;
 
   if (location.protocol === "file:") {
-    const waiting = new Map();
-    window.bookText = (page, html) => waiting.get(page)?.(html);
-    window.fetch = (address) => new Promise((resolve, reject) => {
-      const page = address.slice(root.length).replace(/\.html$/, "");
-      waiting.set(page, (html) => {
-        resolve({ text: () => `<div role="main">${html}</div>` });
-      });
+    const texts = new Map(); // page -> promise of its text
+    const arrived = new Map(); // page -> what to call with it
+    window.bookText = (page, html) => arrived.get(page)?.(html);
+    const load = (page) => new Promise((resolve, reject) => {
+      arrived.set(page, resolve);
       const script = document.createElement("script");
       script.onerror = () => reject(new Error(`no text of ${page}`));
       script.src = `${root}_texts/${page}.js`;
       document.head.append(script);
     });
+    window.fetch = async (address) => {
+      const page = address.slice(root.length).replace(/\.html$/, "");
+      if (!texts.has(page)) texts.set(page, load(page));
+      const html = await texts.get(page);
+      return { text: () => `<div role="main">${html}</div>` };
+    };
   }
 
   // Chinese is searched by pairs of characters; it is marked by the words of the query.

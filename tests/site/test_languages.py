@@ -194,4 +194,9 @@ def test_english_summaries_show_without_a_server(browser, html):
     page = browser.new_page()
     page.goto((html / "search.html").as_uri() + "?q=perplexity")
     assert any("perplexity" in text.lower() for text in text_of_results(page))
+    # A page with several results is loaded once and shown for each.
+    page.wait_for_function(
+        "[...document.querySelectorAll('#search-results li')]"
+        ".every(item => item.querySelector('p.context, span'))"
+    )
     page.close()

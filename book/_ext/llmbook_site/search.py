@@ -80,7 +80,7 @@ class TextOfPage(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self.silent:
-            self.parts.append(escape(re.sub(r"\s+", " ", data).replace("\u00b6", ""), quote=False))
+            self.parts.append(escape(re.sub(r"\s+", " ", data), quote=False))
 
 
 def write_text(
@@ -98,7 +98,8 @@ def write_text(
 
 
 def _text(body: str) -> str:
-    return re.sub(r" {2,}", " ", "".join(TextOfPage(body).parts))
+    without_signs = re.sub(r'<a class="headerlink".*?</a>', "", body)
+    return re.sub(r" {2,}", " ", "".join(TextOfPage(without_signs).parts))
 
 
 def setup(app: Sphinx) -> None:
