@@ -108,6 +108,7 @@ colab: .venv/stamp-notebooks ## make the Colab copies (when _config.yml names th
 
 clean: ## remove what was built (keeps .venv and your copies in my/)
 	@rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	@find book/locale -name '*.mo' -exec rm -f {} +
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@echo "Removed _build and the caches. To remove the environment too: rm -rf .venv"
 

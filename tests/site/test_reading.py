@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.site.pages import PAGES
+from tests.site.pages import PAGES, TRANSLATED
 
 WELCOME = PAGES[0]
 # The frame is the same on every page; what differs is in the first pages and the chapters.
 WALKED = [*PAGES[:2], *(path for path in PAGES if path.startswith("notebooks/"))]
+WALKED += [path for path in TRANSLATED if path.endswith(("welcome.html", "07_attention.html"))]
 DRAWN = "!window.MathJax || !MathJax.startup || MathJax.startup.document"
 TABBABLE = """() => [...document.querySelectorAll(
     "a[href], button, input, select, textarea, summary, [tabindex]")]
