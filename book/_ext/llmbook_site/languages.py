@@ -58,7 +58,7 @@ def translate_configuration(app: Sphinx, config: Config) -> None:
     for key in ("toc_title", "search_bar_text"):
         options[key] = _(options[key])
     config.numfig_format = {kind: _(words) for kind, words in config.numfig_format.items()}
-    config.nb_code_prompt_show = _("Show the code")  # MyST-NB has one prompt
+    config.nb_code_prompt_show = _("Show the code")  # outputs are never folded
     config.nb_code_prompt_hide = _("Hide the code")
     config.html_title, config.author = _(config.html_title), _(config.author)
     for document in config.external_site_map.values():
