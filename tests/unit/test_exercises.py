@@ -18,6 +18,7 @@ from llmbook.exercises import grading, outcomes, render
 from llmbook.exercises.cells import exercise_cells, refresh, wanted_cells
 from llmbook.exercises.compare import Tolerance, difference
 from llmbook.exercises.core import Case, Exercise, Misconception, Property, UnknownExercise, find
+from llmbook.exercises.describe import sketch
 from llmbook.exercises.grading import grade, judge
 from llmbook.exercises.relation import relation
 from llmbook.exercises.stubs import stub, stub_source
@@ -325,6 +326,13 @@ def test_a_result_in_place_of_the_function_is_explained():
     result = verdict(torch.ones(2))
     assert "without brackets" in result.message
     assert 'grade("99.row_means", row_means)' in result.message
+
+
+def test_a_tuple_of_one_is_shown_as_python_writes_it():
+    assert sketch((4,)) == "(4,)"
+    assert sketch(()) == "()"
+    assert sketch((3, 1)) == "(3, 1)"
+    assert sketch([4]) == "[4]"
 
 
 def test_what_the_answer_printed_in_the_failing_case_is_shown_and_nothing_else(capsys):

@@ -695,7 +695,7 @@ def _jacobian_all_moved(f, x, h):
 
 
 def _jacobian_not_put_back(f, x, h):
-    x, columns = x.clone(), []
+    columns = []
     for j in range(len(x)):
         x[j] += h
         above = f(x)

@@ -71,7 +71,9 @@ def sketch(value: Any) -> str:
         return compact(value) or "×".join(map(str, value.shape))
     if isinstance(value, list | tuple):
         shown = ", ".join(map(sketch, value[:8])) + (", …" if len(value) > 8 else "")
-        return f"[{shown}]" if isinstance(value, list) else f"({shown})"
+        if isinstance(value, list):
+            return f"[{shown}]"
+        return f"({shown},)" if len(value) == 1 else f"({shown})"
     if isinstance(value, str | bytes | int | float | bool | dict | type(None)):
         return short(value)
     told = GeneratorType | np.bool_ | np.number | complex | set | frozenset
