@@ -16,6 +16,7 @@ import argparse
 import io
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -60,7 +61,10 @@ def compile_catalogues(name: str) -> bytes:
     Raises:
         ValueError: two catalogues translate one message differently.
     """
-    merged = Catalog(locale=name, fuzzy=False, charset="utf-8")
+    never = datetime(1970, 1, 1, tzinfo=UTC)  # the file depends on the translations alone
+    merged = Catalog(
+        locale=name, fuzzy=False, charset="utf-8", creation_date=never, revision_date=never
+    )
     for path in sorted((catalogues.folder(name) / "llmbook").glob("*.po")):
         for message in catalogues.messages(catalogues.read(path, name)):
             if catalogues.state(message) != "done":

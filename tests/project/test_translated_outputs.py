@@ -44,6 +44,11 @@ def test_the_compiled_catalogue_is_in_step_with_its_sources(language):
     )
 
 
+def test_the_compiled_catalogue_holds_no_date_of_its_making():
+    assert b"1970-01-01" in extract_messages.compile_catalogues("zh_CN")
+    assert b"Date: 20" not in extract_messages.compile_catalogues("zh_CN")
+
+
 @pytest.mark.parametrize(("language", "chapter"), PROMISED)
 def test_a_chapter_that_is_complete_has_its_outputs_too(language, chapter):
     assert translated_outputs.store_path(language, chapter).exists(), (
