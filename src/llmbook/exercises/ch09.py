@@ -447,7 +447,7 @@ _SCALE = Exercise(
             "nan_only",
             _scale_nan_only,
             "An inf slips through. Too large a scale shows as inf first; nan comes when two of "
-            "them meet. Test with `isfinite`.",
+            "them meet. Test every gradient of the list with `isfinite`.",
         ),
         Misconception(
             "step_anyway",
