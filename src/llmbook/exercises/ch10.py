@@ -77,6 +77,33 @@ def _merge_blind(out_a, lse_a, out_b, lse_b):
     return mixed / total[..., None], m + total.log()
 
 
+def _merge_paper(out_a, lse_a, out_b, lse_b):
+    l_a, l_b = lse_a.exp(), lse_b.exp()
+    mixed = l_a[..., None] * out_a + l_b[..., None] * out_b
+    return mixed / (l_a + l_b)[..., None], (l_a + l_b).log()
+
+
+def _merge_undivided(out_a, lse_a, out_b, lse_b):
+    m = torch.maximum(lse_a, lse_b)
+    m = m.masked_fill(m == -math.inf, 0.0)
+    share_a, share_b = (lse_a - m).exp(), (lse_b - m).exp()
+    mixed = share_a[..., None] * out_a + share_b[..., None] * out_b
+    return mixed, m + (share_a + share_b).log()
+
+
+def _merge_rounded(out_a, lse_a, out_b, lse_b):
+    lse = torch.logaddexp(lse_a, lse_b)
+    seen = lse.masked_fill(lse == -math.inf, 0.0)
+    share_a, share_b = (lse_a - seen).exp(), (lse_b - seen).exp()
+    return share_a[..., None] * out_a + share_b[..., None] * out_b, lse
+
+
+def _merge_rounded_blind(out_a, lse_a, out_b, lse_b):
+    lse = torch.logaddexp(lse_a, lse_b)
+    share_a, share_b = (lse_a - lse).exp(), (lse_b - lse).exp()
+    return share_a[..., None] * out_a + share_b[..., None] * out_b, lse
+
+
 def _merge_overflowing_shares(out_a, lse_a, out_b, lse_b):
     share_a = lse_a.exp() / (lse_a.exp() + lse_b.exp())
     return _merge_with(share_a, out_a, out_b), torch.logaddexp(lse_a, lse_b)
@@ -176,6 +203,35 @@ _MERGE = Exercise(
             "Right on paper, but exp(10,000) is infinite and exp(−10,000) is 0 in floats. "
             "Subtract the larger of the two logarithms from both before you exponentiate, and "
             "add it again at the end.",
+        ),
+        Misconception(
+            "paper",
+            _merge_paper,
+            "Right on paper, but exp(10,000) is infinite and exp(−10,000) is 0 in floats. "
+            "Subtract the larger of the two logarithms from both before you exponentiate, and "
+            "add it again at the end. A query that saw nothing needs care of its own.",
+        ),
+        Misconception(
+            "undivided",
+            _merge_undivided,
+            "The new `lse` is right. Your weights do not sum to 1: divide the mixture by the sum "
+            "of the two shares.",
+        ),
+        Misconception(
+            "rounded",
+            _merge_rounded,
+            "Right on paper, and no exponent overflows. But near 10,000 a float32 has steps of "
+            "about 0.001: with the rounded new `lse` the shares exp(lse_a − lse) and "
+            "exp(lse_b − lse) no longer sum to 1. Subtract the larger of the two logarithms, and "
+            "divide by the sum of the two shares.",
+        ),
+        Misconception(
+            "rounded_blind",
+            _merge_rounded_blind,
+            "Two things are left. Near 10,000 a float32 has steps of about 0.001: with the rounded "
+            "new `lse` the shares no longer sum to 1. Subtract the larger of the two logarithms, "
+            "and divide by the sum of the two shares. And for a query that saw nothing in either "
+            "half −∞ minus −∞ is NaN.",
         ),
         Misconception(
             "overflowing_shares",
@@ -465,6 +521,11 @@ def _tile_scores_unscaled(q, k_tile, v_tile, out, lse, d_out):
     return d_k * scale, d_v
 
 
+def _tile_nowhere_scaled(q, k_tile, v_tile, out, lse, d_out):
+    scale = 1 / math.sqrt(q.shape[-1])
+    return tile_backward(q / scale, k_tile, v_tile, out, lse, d_out)
+
+
 def _tile_unnormalised(q, k_tile, v_tile, out, lse, d_out):
     return tile_backward(q, k_tile, v_tile, out, torch.zeros_like(lse), d_out)
 
@@ -572,6 +633,12 @@ _TILE = Exercise(
             _tile_scores_unscaled,
             "You compute the scores again without dividing by √D, so exp(score − lse) is not the "
             "weight that the forward pass used.",
+        ),
+        Misconception(
+            "nowhere_scaled",
+            _tile_nowhere_scaled,
+            "The factor 1/√D is missing twice: in the scores, which `lse` has divided by √D, and "
+            "in the keys' gradient, which goes back through that division.",
         ),
         Misconception(
             "unnormalised",
