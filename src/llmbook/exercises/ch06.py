@@ -212,13 +212,18 @@ def _walk(nodes: list[tuple], flaw: str = "") -> list[float]:
             local = [values[rest[1]], values[rest[0]]]
             if flaw == "own":
                 local.reverse()
-        for i, d in zip(rest, local, strict=True):
+        steps = dict(zip(rest, local, strict=True))  # a parent that is there twice, once
+        for i, d in steps.items() if flaw == "once" else zip(rest, local, strict=True):
             slopes[i] = up * d if flaw == "assign" else slopes[i] + up * d
     return slopes
 
 
 def _backward_assigns(nodes: list[tuple]) -> list[float]:
     return _walk(nodes, "assign")
+
+
+def _backward_equal_once(nodes: list[tuple]) -> list[float]:
+    return _walk(nodes, "once")
 
 
 def _backward_own_value(nodes: list[tuple]) -> list[float]:
@@ -291,6 +296,12 @@ _BACKWARD = Exercise(
             _backward_assigns,
             "Where a node is used twice, one of its two contributions is lost: a later path has "
             "overwritten an earlier one. A derivative sums over all paths: `+=`, not `=`.",
+        ),
+        Misconception(
+            "equal_once",
+            _backward_equal_once,
+            "Where both parents are the same node, as in x·x or x + x, you count it once. There "
+            "are two paths into it, and both contributions are added.",
         ),
         Misconception(
             "own_value",
@@ -575,7 +586,7 @@ def _truncate(w: float, u: float, xs: list[float], k: int, flaw: str) -> float:
         stop = max(0, stop - 1)
     for t in range(len(xs), stop, -1):
         if flaw != "no_tanh":
-            arrived *= 1 - states[t] ** 2
+            arrived *= 1 - states[t - 1 if flaw == "slope_before" else t] ** 2
         kept = arrived * states[t if flaw == "own_state" else t - 1]
         total = kept if flaw == "assign" else total + kept
         if flaw != "no_w":
@@ -593,6 +604,10 @@ def _truncated_off_by_one(w: float, u: float, xs: list[float], k: int) -> float:
 
 def _truncated_no_tanh(w: float, u: float, xs: list[float], k: int) -> float:
     return _truncate(w, u, xs, k, "no_tanh")
+
+
+def _truncated_slope_before(w: float, u: float, xs: list[float], k: int) -> float:
+    return _truncate(w, u, xs, k, "slope_before")
 
 
 def _truncated_own_state(w: float, u: float, xs: list[float], k: int) -> float:
@@ -663,6 +678,12 @@ _TRUNCATED_GRADIENT = Exercise(
             "no_tanh",
             _truncated_no_tanh,
             "Each step passes through a tanh. Its slope, 1 − h_t², belongs into the product.",
+        ),
+        Misconception(
+            "slope_before",
+            _truncated_slope_before,
+            "The slope of the tanh of step t is 1 − h_t², from the state that comes *out* of it. "
+            "You square h_{t−1}, the state that goes in.",
         ),
         Misconception(
             "own_state",
