@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from llmbook.weights import (
 )
 from llmbook.weights.smollm2 import smollm2_path
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (
     "The steam engine changed how people lived. In 1712 Thomas Newcomen built a pump for mines; "
     "sixty years later James Watt made it waste less coal, and factories could stand far from "
@@ -153,10 +155,11 @@ def test_two_of_its_layers_go_to_the_hubs_layout_and_back_and_transformers_write
     )
 
 
-def test_it_is_read_in_a_few_seconds(ours):
-    start = time.process_time()
-    load_smollm2()
-    assert time.process_time() - start < 6  # 1 s on a quiet machine; transformers takes 12
+def test_loading_was_measured_beside_transformers_and_reached_its_goal():
+    # Seconds belong to `python -m benchmarks.loading`, which runs both in turn on one machine.
+    record = json.loads((ROOT / "results/bench_loading.json").read_text(encoding="utf-8"))
+    (row,) = record["rows"]
+    assert row["speedup"]["low"] > row["goal"] == 5
 
 
 def test_without_its_package_one_sentence_says_what_to_run(monkeypatch):
